@@ -1,0 +1,36 @@
+package s3_test
+
+import (
+	"testing"
+
+	"holdfast/fixtures"
+	"holdfast/snapshot"
+	"holdfast/snapshot/store/s3"
+)
+
+func TestFullServerStoresNothingAndHeals(t *testing.T) {
+	for name, start := range map[string]func(string) (*fixtures.S3Server, error){"versitygw": fixtures.StartS3, "minio": fixtures.StartMinIO} {
+		t.Run(name, func(t *testing.T) {
+			fixtures.Binary(t, name)
+			server, err := start(fixtures.SmallDisk(t, 8<<20))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = server.Kill() })
+			server.Setenv(t)
+			o, err := s3.ParseURL(server.URL("p"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := openOptions(t, o)
+			put(t, s, "small", "x")
+			wantError(t, s.Put(t.Context(), "big", make([]byte, 16<<20), snapshot.PutOptions{}), snapshot.ErrFull)
+			for o, err := range s.List(t.Context(), "") {
+				if err != nil || o.Key != "small" {
+					t.Errorf("listed %q, %v", o.Key, err)
+				}
+			}
+			put(t, s, "after", "y")
+		})
+	}
+}
