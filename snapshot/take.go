@@ -1,0 +1,265 @@
+package snapshot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"holdfast/snapshot/pack"
+)
+
+// A Taker takes snapshots of one vault. Its fields are set before the first Take and not
+// changed afterwards. No field can hold an identity: who takes snapshots cannot read them.
+type Taker struct {
+	Store      Store
+	Registers  Registers
+	Repository *Repository
+	Trust      Trust
+	Host       *HostKey
+	Recipients []Recipient // of everyone who may restore, escrow included
+
+	Vault    string
+	Kind     string
+	Job      string
+	HostName string
+	Tool     string // name and version of this program
+	Tags     map[string]string
+
+	Pack     pack.WriterOptions // level, sizes and parallelism; Take sets the rest
+	LockMode string             // "governance" or "compliance": every object is locked
+	LockFor  time.Duration
+	LeaseTTL time.Duration // zero: DefaultLeaseTTL
+	Wait     time.Duration // how long to wait for another run to end
+	Upload   *rate.Limiter // in bytes; nil: unlimited. Its burst is at least a pack
+	Cache    *Cache
+
+	Now      func() time.Time // nil: time.Now
+	Log      *slog.Logger     // nil: nothing
+	Progress Progress
+}
+
+// DefaultLeaseTTL is how long a lease outlives a host that vanished.
+const DefaultLeaseTTL = 2 * time.Minute
+
+// ErrEmpty means that a source had nothing in it, which is never a success.
+var ErrEmpty = errors.New("the source is empty")
+
+// Take dumps src into a new snapshot and returns its manifest. When it returns an error no
+// snapshot was made, except for the one case that the error names: that the store's answer to
+// the last put was lost. Packs that were stored before an error are found by the next run.
+func (t *Taker) Take(ctx context.Context, src Source) (*Manifest, error) {
+	t = t.withDefaults()
+	if err := CheckVault(t.Vault); err != nil {
+		return nil, err
+	}
+	catalog := &Catalog{Store: t.Store, Repository: t.Repository.ID, Trust: t.Trust, Cache: t.Cache}
+	newest, _, err := catalog.newest(ctx, t.Vault)
+	if err != nil {
+		return nil, err
+	}
+	c := claim{repository: t.Repository.ID, vault: t.Vault, newest: newest, holder: thisProcess(t.HostName),
+		ttl: t.LeaseTTL, wait: t.Wait, trust: t.Trust, now: t.Now}
+	lease, held, err := acquire(ctx, t.Registers, t.Host.Signer, c, t.Log)
+	if err != nil {
+		return nil, err
+	}
+	// While this run waited for the lease another may have committed.
+	previous, last, err := catalog.newest(held, t.Vault)
+	var m *Manifest
+	if err == nil {
+		m, err = (&run{Taker: t, lease: lease, previous: previous, last: last}).take(held, src)
+	}
+	if err != nil {
+		if cause := context.Cause(held); cause != nil && errors.Is(err, context.Canceled) && !errors.Is(cause, context.Canceled) {
+			err = cause // the lease was lost: say so, not "context canceled"
+		}
+		t.release(ctx, lease, "")
+		return nil, err
+	}
+	t.release(ctx, lease, m.ID)
+	return m, nil
+}
+
+func (t *Taker) withDefaults() *Taker {
+	c := *t
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.LeaseTTL == 0 {
+		c.LeaseTTL = DefaultLeaseTTL
+	}
+	return &c
+}
+
+// release gives the lease back. Failing to does not undo a snapshot: the lease expires.
+func (t *Taker) release(ctx context.Context, lease *tenure, last ID) {
+	if err := lease.release(ctx, last); err != nil {
+		t.Log.Warn("releasing the lease; it will expire by itself", "vault", t.Vault, "err", err)
+	}
+}
+
+// A run is one Take under its lease.
+type run struct {
+	*Taker
+	lease    *tenure
+	previous *Manifest // newest that can be trusted
+	last     ID        // newest of all
+
+	id      ID
+	started time.Time
+	epoch   *Epoch
+	key     pack.Key
+	known   *known
+	index   *indexer
+	lock    Lock
+	sizes   sizes
+}
+
+func (r *run) take(ctx context.Context, src Source) (*Manifest, error) {
+	if err := r.begin(ctx, src); err != nil {
+		return nil, err
+	}
+	w, err := r.writer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := newDumping(w, r.Progress)
+	if err := d.run(ctx, src, r.Vault); err != nil {
+		w.Abort()
+		r.salvage(ctx)
+		return nil, err
+	}
+	table, err := w.Close()
+	if err != nil {
+		r.salvage(ctx)
+		return nil, fmt.Errorf("storing packs of %s: %w", r.Vault, err)
+	}
+	return r.commit(ctx, d, w.Stats(), table)
+}
+
+// begin finds out what the run builds on: its id, epoch and the chunks stored already.
+func (r *run) begin(ctx context.Context, src Source) error {
+	if err := r.name(ctx); err != nil {
+		return err
+	}
+	if r.LockMode != "" {
+		r.lock = Lock{Mode: r.LockMode, Until: r.started.Add(r.LockFor).UTC().Truncate(time.Second)}
+	}
+	var err error
+	if r.epoch, err = r.openEpoch(ctx, src); err != nil {
+		return err
+	}
+	r.key = r.Host.idKey(r.Repository.ID, r.Vault, r.epoch.ID)
+	var suspect map[pack.Sum]bool
+	if r.previous != nil {
+		findings, err := ReadFindings(ctx, r.Store, r.Repository.ID, r.Vault, r.previous.ID, r.Trust)
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			return err
+		}
+		suspect = suspects(r.Vault, findings)
+	}
+	r.known, err = survey{store: r.Store, cache: r.Cache, vault: r.Vault, epoch: r.epoch.ID, key: r.key,
+		ids: r.Host.index, suspect: suspect, log: r.Log}.run(ctx)
+	r.index = &indexer{store: r.putIndex, blobs: []Blob{}} // none is written as [], not as null
+	return err
+}
+
+// name gives the run an id that sorts after every earlier one. IDs count in seconds, so a run
+// in the second of the last one waits for the next.
+func (r *run) name(ctx context.Context) error {
+	for r.last != "" {
+		ahead := r.last.Time().Add(time.Second).Sub(r.Now())
+		if ahead <= 0 {
+			break
+		}
+		if ahead > maxSkew {
+			return fmt.Errorf("naming a snapshot of %s: %w: the newest one, %s, is %s in the future", r.Vault, ErrClockSkew, r.last, ahead.Round(time.Second))
+		}
+		if err := sleep(ctx, ahead); err != nil {
+			return err
+		}
+	}
+	r.started = r.Now().UTC()
+	r.id = NewID(r.started)
+	return nil
+}
+
+// openEpoch returns the vault's epoch, or makes one: the first, or a fresh one because the
+// recipients changed. Who was taken out must not open new snapshots, who came in must.
+func (r *run) openEpoch(ctx context.Context, src Source) (*Epoch, error) {
+	e, err := newestEpoch(ctx, r.Store, r.Repository.ID, r.Vault, r.Trust)
+	if err != nil {
+		return nil, fmt.Errorf("opening the epoch of %s: %w", r.Vault, err)
+	}
+	if e != nil && sameStrings(e.Recipients, fingerprints(r.Recipients)) {
+		return e, nil
+	}
+	chunking := pack.DefaultChunking
+	if s, ok := src.(Sized); ok {
+		size, err := s.Size(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("measuring %s: %w", r.Vault, err)
+		}
+		chunking = pack.ChunkingFor(size)
+	}
+	fresh, err := newEpoch(r.Repository.ID, r.Vault, r.Recipients, chunking, r.started)
+	if err != nil {
+		return nil, err
+	}
+	if e != nil {
+		r.Log.Warn("recipients changed: starting a fresh epoch and storing everything again", "vault", r.Vault)
+	}
+	return fresh, storeEpoch(ctx, r.Store, fresh, r.Host.Signer)
+}
+
+// Sized is a Source that can tell about how many bytes it would dump. Large vaults are cut into
+// larger chunks; the choice is made once an epoch.
+type Sized interface {
+	Size(ctx context.Context) (int64, error)
+}
+
+func sameStrings(a, b []string) bool {
+	x, _ := json.Marshal(a)
+	y, _ := json.Marshal(b)
+	return string(x) == string(y)
+}
+
+func (r *run) writer(ctx context.Context) (*pack.Writer, error) {
+	o := r.Pack
+	recipient, err := r.epoch.recipient()
+	if err != nil {
+		return nil, &Damage{Key: EpochKey(r.Vault, r.epoch.ID), Cause: err}
+	}
+	o.Recipient, o.Key, o.Chunking = recipient, r.key, r.epoch.Chunking
+	o.Known, o.Put = r.known.lookup, r.putPack
+	return pack.NewWriter(ctx, o)
+}
+
+// salvage indexes the packs that a failed run stored, so that the next one need not store
+// them again. It is best effort: what is not indexed is garbage, not damage.
+func (r *run) salvage(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	if _, err := r.index.finish(ctx, nil, nil); err != nil {
+		r.Log.Debug("indexing the packs of a failed run", "err", err)
+	}
+}
+
+func (r *run) putPack(ctx context.Context, s pack.Stored) error {
+	key := PackKey(r.Vault, s.Sum)
+	err := r.put(ctx, key, s.Body, Digest(s.Sum))
+	if err != nil && !errors.Is(err, fs.ErrExist) { // same name, same bytes: an earlier try stored it
+		return err
+	}
+	r.sizes.add(s.Size)
+	return r.index.add(ctx, s)
+}
