@@ -1,0 +1,8 @@
+//go:build !race
+
+package sqlite_test
+
+const (
+	liveSecrets = 100_000
+	shapeRows   = 3_000
+)
