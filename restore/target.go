@@ -87,5 +87,5 @@ func Find(d Dump, stream string) (snapshot.StreamInfo, error) {
 			return s, nil
 		}
 	}
-	return snapshot.StreamInfo{}, fmt.Errorf("no stream %q in this snapshot", stream)
+	return snapshot.StreamInfo{}, fmt.Errorf("the snapshot has no stream %q", stream)
 }

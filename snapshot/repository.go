@@ -39,7 +39,7 @@ func Create(ctx context.Context, s Store, signer Signer, now time.Time) (*Reposi
 	if err != nil {
 		return nil, fmt.Errorf("signing the repository: %w", err)
 	}
-	if err := s.Put(ctx, RepositoryKey, b, PutOptions{}); err != nil {
+	if err := s.Put(ctx, RepositoryKey, b, PutOptions{}); err != nil && samebody(ctx, s, RepositoryKey, b) != nil {
 		return nil, fmt.Errorf("creating the repository: %w", err)
 	}
 	return r, nil
