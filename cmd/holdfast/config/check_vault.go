@@ -1,0 +1,100 @@
+package config
+
+import (
+	"net/url"
+	"path"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+func checkVault(v *Vault, at string, d *decoder) {
+	atLeast(d, at+"/objectives/rpo", v.Objectives.RPO, time.Minute)
+	atLeast(d, at+"/objectives/rto", v.Objectives.RTO, time.Second)
+	checkTags(v.Tags, at+"/tags", d)
+	switch v.Kind {
+	case KindPostgres:
+		checkPostgres(v.Postgres, at, d)
+	case KindFiles:
+		checkPatterns(v.Files.Exclude, at+"/exclude", d)
+	case KindRaft:
+		checkAddress(v.Raft.Address, at+"/address", d)
+		checkAuth(&v.Raft.Auth, at+"/auth", d)
+		atLeast(d, at+"/timeout", v.Raft.Timeout, time.Second)
+	case KindKV:
+		checkAddress(v.KV.Address, at+"/address", d)
+		checkAuth(&v.KV.Auth, at+"/auth", d)
+		checkUnique(d, at+"/mounts", v.KV.Mounts)
+		atLeast(d, at+"/timeout", v.KV.Timeout, time.Second)
+	}
+}
+
+// tagKey is the form of a tag's key; values are any short text.
+var tagKey = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$`)
+
+func checkTags(tags map[string]string, at string, d *decoder) {
+	for k, v := range tags {
+		if !tagKey.MatchString(k) {
+			d.fail(d.keyOf(at+"/"+k), "", "tag %s: use 1 to 63 letters, digits and . _ / -, beginning with a letter or digit", quote(k))
+		}
+		if len(v) > 256 {
+			d.fail(d.at(at+"/"+k), "", "the value of a tag is at most 256 characters")
+		}
+	}
+}
+
+func checkPostgres(p *Postgres, at string, d *decoder) {
+	checkUnique(d, at+"/tables", p.Tables)
+	checkUnique(d, at+"/schemas", p.Schemas)
+	checkUnique(d, at+"/exclude", p.Exclude)
+}
+
+func checkPatterns(patterns []string, at string, d *decoder) {
+	for i, p := range patterns {
+		if _, err := path.Match(p, ""); err != nil {
+			d.fail(d.at(join(at, strconv.Itoa(i))), "* and ? stand for others, [a-z] for one of some", "%s is not a pattern", quote(p))
+		}
+	}
+}
+
+func checkAddress(address, at string, d *decoder) {
+	if address == "" {
+		return
+	}
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		d.fail(d.at(at), "", "want an address such as https://host:8200")
+	case u.User != nil || u.RawQuery != "":
+		d.fail(d.at(at), "put credentials under `auth`", "an address has no user and no query")
+	}
+}
+
+// checkAuth checks that a login has what its method needs, and nothing of another's.
+func checkAuth(a *Auth, at string, d *decoder) {
+	needs := map[string][]string{
+		"token": {"token"}, "approle": {"role_id", "secret_id"}, "kubernetes": {"role"},
+	}
+	may := map[string][]string{"kubernetes": {"jwt_file"}}
+	if needs[a.Method] == nil {
+		return // told already
+	}
+	allowed := map[string]bool{}
+	for _, key := range needs[a.Method] {
+		allowed[key] = true
+		if !given(d, at+"/"+key) {
+			d.fail(d.keyOf(at), "", "`%s` is missing: the method %s needs it", key, a.Method)
+		}
+	}
+	for _, key := range may[a.Method] {
+		allowed[key] = true
+	}
+	for _, key := range []string{"token", "role_id", "secret_id", "role", "jwt_file"} {
+		if given(d, at+"/"+key) && !allowed[key] {
+			d.fail(d.keyOf(at+"/"+key), "", "`%s` has no use for the method %s", key, a.Method)
+		}
+	}
+	if a.Method == "kubernetes" && a.JWTFile == "" {
+		a.JWTFile = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+	}
+}
