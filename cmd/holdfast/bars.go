@@ -1,0 +1,78 @@
+package main
+
+import (
+	"io"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// bars is the view for a terminal: one bar a stream, with bytes, rate and time left. While
+// it shows, what is written to stderr appears above the bars.
+type bars struct {
+	progress *mpb.Progress
+	stderr   *swappable
+	before   io.Writer // what stderr was
+	shown    map[*track]*mpb.Bar
+	finished map[*mpb.Bar]bool // kept here: asking a bar races with its drawing (mpb 8.9)
+}
+
+// maxBars is how many streams have a bar of their own; a screen has only so many lines.
+const maxBars = 12
+
+func newBars(screen io.Writer, stderr *swappable) *bars {
+	b := &bars{stderr: stderr, shown: map[*track]*mpb.Bar{}, finished: map[*mpb.Bar]bool{}}
+	b.progress = mpb.New(mpb.WithOutput(screen), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithWidth(32))
+	b.before = stderr.swap(b.progress)
+	return b
+}
+
+func (b *bars) interval() time.Duration { return 200 * time.Millisecond }
+
+func (b *bars) show(tracks []*track, _ time.Duration) {
+	for _, t := range tracks {
+		bar := b.shown[t]
+		if bar == nil && len(b.shown) < maxBars {
+			bar = b.add(t)
+		}
+		if bar == nil || b.finished[bar] {
+			continue
+		}
+		n, total := t.bytes.Load(), t.total.Load()
+		if t.done.Load() {
+			bar.SetCurrent(n)
+			bar.SetTotal(max(1, n), true) // an empty stream completes too
+			b.finished[bar] = true
+			continue
+		}
+		// A bar that reaches its total completes by itself, before its stream is done;
+		// keeping one byte back prevents that.
+		bar.SetTotal(max(total, n+1), false)
+		bar.SetCurrent(n)
+	}
+}
+
+func (b *bars) add(t *track) *mpb.Bar {
+	bar := b.progress.AddBar(0,
+		mpb.PrependDecorators(decor.Name(t.name, decor.WCSyncSpaceR), decor.CountersKibiByte("% .1f / % .1f", decor.WCSyncSpace)),
+		mpb.AppendDecorators(
+			decor.OnComplete(decor.AverageSpeed(decor.SizeB1024(0), "% .1f", decor.WCSyncSpace), "done"),
+			decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO, decor.WCSyncSpace), ""),
+		))
+	b.shown[t] = bar
+	return bar
+}
+
+// end leaves the bars as they are. Waiting for a bar that never completed would last for
+// ever, so those are aborted.
+func (b *bars) end(tracks []*track, elapsed time.Duration) {
+	b.show(tracks, elapsed)
+	for _, bar := range b.shown {
+		if !b.finished[bar] {
+			bar.Abort(false)
+		}
+	}
+	b.stderr.swap(b.before)
+	b.progress.Wait()
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/cmd/holdfast/config"
+	"holdfast/snapshot"
+	"holdfast/snapshot/store"
+)
+
+func (a *app) cmdDoctor() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Find out whether this host can do its work",
+		Long: `Checks the configuration, the keys, what the store can do (by trying it), the repository, and
+that every vault is where the configuration says. Nothing is dumped and nothing stays in the store.
+Exit code 1 if something is wrong; warnings are for people.`,
+		Example: "  holdfast doctor\n  holdfast doctor --json",
+		Args:    wants(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context()) },
+	}
+}
+
+// A symptom is one line of doctor's result.
+type symptom struct {
+	What   string `json:"what"`
+	State  string `json:"state"` // ok, warning, failed
+	Detail string `json:"detail,omitempty"`
+	err    error
+}
+
+// A diagnosis gathers symptoms.
+type diagnosis struct{ list []symptom }
+
+func (d *diagnosis) ok(what, detail string) {
+	d.list = append(d.list, symptom{What: what, State: "ok", Detail: detail})
+}
+func (d *diagnosis) warn(what, detail string) {
+	d.list = append(d.list, symptom{What: what, State: "warning", Detail: detail})
+}
+
+// check notes err, or that all is well.
+func (d *diagnosis) check(what, detail string, err error) bool {
+	if err != nil {
+		d.list = append(d.list, symptom{What: what, State: "failed", Detail: err.Error(), err: err})
+		return false
+	}
+	d.ok(what, detail)
+	return true
+}
+
+func (d *diagnosis) errs() []error {
+	var errs []error
+	for _, s := range d.list {
+		if s.err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.What, s.err))
+		}
+	}
+	return errs
+}
+
+func (a *app) doctor(ctx context.Context) error {
+	s, err := a.configure(ctx)
+	if err != nil {
+		return err
+	}
+	d := &diagnosis{}
+	d.ok("configuration", s.cfg.File())
+	d.keys(s)
+	d.store(ctx, s)
+	for _, name := range s.cfg.VaultNames() {
+		d.vault(s.cfg.Vaults[name])
+	}
+	err = a.print(map[string]any{"checks": d.list}, func() {
+		var rows [][]string
+		for _, x := range d.list {
+			rows = append(rows, []string{x.State, x.What, x.Detail})
+		}
+		a.table([]string{"state", "what", "detail"}, rows)
+	})
+	return together(append(d.errs(), err)...)
+}
+
+func (d *diagnosis) keys(s *session) {
+	if s.host == nil {
+		d.warn("host key", fmt.Sprintf("%s is missing: this host can restore and verify, not take snapshots", s.cfg.Keys.Host))
+	} else {
+		d.ok("host key", "signs as "+s.host.Signer.Verifier)
+	}
+	to, err := s.recipients()
+	if d.check("recipients", fmt.Sprintf("%d", len(to)), err) {
+		if escrow, err := s.cfg.Escrow(); err == nil && len(escrow) == 0 {
+			d.warn("escrow", "none: if the identity is lost, so is every snapshot")
+		}
+	}
+	identity := filepath.Join(s.cfg.Dir(), "identity.txt")
+	if _, err := os.Stat(identity); err == nil && s.host != nil {
+		d.warn("identity", identity+" lies on the host that takes snapshots: whoever breaks in here can read them all")
+	}
+}
+
+func (d *diagnosis) store(ctx context.Context, s *session) {
+	caps, err := store.Probe(ctx, s.store)
+	if !d.check("store", s.cfg.Repository.URL, err) {
+		return
+	}
+	for _, c := range caps {
+		switch {
+		case c.OK:
+			d.ok("store: "+c.Name, c.Detail)
+		case c.Required:
+			d.check("store: "+c.Name, "", fmt.Errorf("%w: %s", snapshot.ErrUnsupported, c.Detail))
+		default:
+			d.warn("store: "+c.Name, c.Detail)
+		}
+	}
+	r, err := snapshot.Open(ctx, s.store, s.trust)
+	if d.check("repository", "", err) {
+		d.list[len(d.list)-1].Detail = r.ID + ", signed by " + r.Signer
+	}
+}
+
+// vault checks that a vault is there. Whether it is sound is found out when it is dumped.
+func (d *diagnosis) vault(v *config.Vault) {
+	what := "vault " + v.Name
+	if _, err := source(v); err != nil {
+		d.check(what, "", err)
+		return
+	}
+	path, err := home(v.Kind, v)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	d.check(what, v.Kind+" at "+path, err)
+}

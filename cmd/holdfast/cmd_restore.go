@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/restore"
+)
+
+type restoreOptions struct {
+	vault      string
+	asOf       string
+	to         string
+	only       []string
+	dryRun     bool
+	replace    bool
+	identities []string
+}
+
+func (a *app) cmdRestore() *cobra.Command {
+	var o restoreOptions
+	cmd := &cobra.Command{
+		Use:   "restore [ID|latest]",
+		Short: "Restore a snapshot, or rehearse it",
+		Long: `Load a snapshot into its vault's own place or into another, all or nothing: until everything was
+read, loaded, counted and compared, the target is as it was.
+
+--dry-run alone reads and proves the whole snapshot, prints the plan and writes nothing.
+--dry-run --to URL checks the target too and really loads it, into nothing that stays.
+A target that holds anything is refused (exit 6) without --replace.`,
+		Example: `  holdfast restore --vault payments --dry-run -i identity.txt
+  holdfast restore latest --vault desktop --to sqlite:///tmp/vault.db -i identity.txt
+  holdfast restore --vault keys --only 'store/stripe*' --to files:///tmp/found -i identity.txt
+  holdfast restore --vault desktop --as-of 2026-11-01T00:00:00Z --replace -i identity.txt`,
+		Args: wants(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.restore(cmd.Context(), first(args), o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.vault, "vault", "", "the snapshot's `VAULT`")
+	f.StringVar(&o.asOf, "as-of", "", "the newest snapshot that shows this `TIME` or an earlier one")
+	f.StringVar(&o.to, "to", "", "where to: a path or `URL` such as sqlite:///path or files:///dir; without it, where the vault is")
+	f.StringArrayVar(&o.only, "only", nil, "only what matches `PATTERN`: a path, or a glob with ** for any folders")
+	f.BoolVar(&o.dryRun, "dry-run", false, "change nothing")
+	f.BoolVar(&o.replace, "replace", false, "let what is in the target give way")
+	f.StringArrayVarP(&o.identities, "identity", "i", nil, "identity `FILE` that opens the snapshot")
+	cmd.ValidArgsFunction = a.completeSnapshots
+	a.completeFlag(cmd, "vault", a.completeVaults)
+	return cmd
+}
+
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+// A restored is restore's result.
+type restored struct {
+	Plan   restore.Plan    `json:"plan"`
+	DryRun bool            `json:"dry_run"`
+	Loaded *restore.Loaded `json:"loaded"`
+	Took   float64         `json:"took_seconds"`
+}
+
+func (a *app) restore(ctx context.Context, name string, o restoreOptions) error {
+	asOf, err := parseTime(o.asOf, time.Now())
+	if err != nil {
+		return misuse(fmt.Errorf("--as-of: %w", err))
+	}
+	s, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	ids, err := identities(o.identities)
+	if err != nil {
+		return err
+	}
+	m, err := s.findSnapshot(ctx, o.vault, name, asOf)
+	if err != nil {
+		return err
+	}
+	p := a.startProgress()
+	defer p.Stop()
+	snap, err := restore.Open(ctx, s.store, m, s.trust, p.Report, ids...)
+	if err != nil {
+		return err
+	}
+	to, where, err := s.restoreTarget(snap, o)
+	if err != nil {
+		return err
+	}
+	plan := snap.Plan(time.Now())
+	plan.Target, plan.Only, plan.Replace = where, o.only, o.replace
+	a.printPlan(plan, o)
+	began := time.Now()
+	loaded, err := restore.Run(ctx, snap, to)
+	p.Stop()
+	if err != nil {
+		return fmt.Errorf("snapshot %s of %s: %w", m.ID, m.Vault, err)
+	}
+	took := time.Since(began).Round(time.Millisecond)
+	s.log.Info("restored", "snapshot", m.ID, "source", m.Vault, "elapsed", took)
+	return a.print(restored{plan, o.dryRun, &loaded, took.Seconds()}, func() { a.printRestored(loaded, where, o, took) })
+}
+
+// restoreTarget chooses the target once; the path through it is the same for all.
+func (s *session) restoreTarget(snap *restore.Snapshot, o restoreOptions) (restore.Target, string, error) {
+	m := snap.Manifest
+	if o.dryRun && o.to == "" {
+		if len(o.only) > 0 {
+			return nil, "", misuse(errors.New("--dry-run with --only needs --to: without a target all of the snapshot is proven"))
+		}
+		return restore.Discard{Checker: checkers()[m.Kind]}, "", nil
+	}
+	return target(m.Kind, s.cfg.Vaults[m.Vault], place{url: o.to, only: o.only, streams: snap.Streams(), replace: o.replace, rehearse: o.dryRun})
+}
+
+func (a *app) printPlan(p restore.Plan, o restoreOptions) {
+	where := p.Target
+	switch {
+	case where == "":
+		where = "nowhere: every byte is read and proven"
+	case o.dryRun:
+		where += " (rehearsed: nothing stays)"
+	case o.replace:
+		where += " (replacing what is there)"
+	}
+	a.note("snapshot  %s of %s (%s), signed by %s", p.ID, p.Vault, p.Kind, p.Signer)
+	a.note("data as of %s, %s old", p.DataAsOf.Format(time.RFC3339), p.Age)
+	a.note("size      %s, %d rows, out of %s in %s", bytesText(p.PlainBytes), p.Rows, bytesText(p.ReadBytes), count(p.Packs, "pack"))
+	a.note("target    %s", where)
+	for _, w := range p.Warnings {
+		a.warn("when it was taken: "+w, "")
+	}
+}
+
+func (a *app) printRestored(l restore.Loaded, where string, o restoreOptions, took time.Duration) {
+	var rows, size int64
+	for _, st := range l.Streams {
+		rows += st.Rows
+		size += st.Bytes
+	}
+	verb := "restored to " + where
+	switch {
+	case o.dryRun && where == "":
+		verb = "proven: it can be restored"
+	case o.dryRun:
+		verb = "rehearsed at " + where + "; nothing was changed"
+	}
+	for _, n := range l.Notes {
+		a.note("note: %s", n)
+	}
+	a.printf("%s: %d rows, %s, counted and compared, in %s\n", verb, rows, bytesText(size), took)
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/snapshot"
+)
+
+func (a *app) cmdShow() *cobra.Command {
+	var vault string
+	cmd := &cobra.Command{
+		Use:     "show ID|latest",
+		Short:   "Show one snapshot and what is known of it",
+		Long:    "Prints what the manifest of a snapshot says (when, where from, how much, to whom it is encrypted) and every finding of verify.",
+		Example: "  holdfast show latest --vault payments\n  holdfast show 20261122T020000Z-7f3a9c12",
+		Args:    wants(cobra.ExactArgs(1)),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.show(cmd.Context(), vault, args[0]) },
+	}
+	cmd.Flags().StringVar(&vault, "vault", "", "the snapshot's `VAULT`")
+	cmd.ValidArgsFunction = a.completeSnapshots
+	a.completeFlag(cmd, "vault", a.completeVaults)
+	return cmd
+}
+
+func (a *app) show(ctx context.Context, vault, name string) error {
+	s, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	m, err := s.findSnapshot(ctx, vault, name, time.Time{})
+	if err != nil {
+		return err
+	}
+	findings, ferr := snapshot.ReadFindings(ctx, s.store, s.repository.ID, m.Vault, m.ID, s.trust)
+	if findings == nil {
+		findings = []snapshot.Finding{} // in JSON a list without anything in it, not null
+	}
+	err = a.print(map[string]any{"snapshot": m, "signer": m.Signer, "findings": findings}, func() { a.printShown(m, findings) })
+	return together(ferr, err)
+}
+
+func (a *app) printShown(m *snapshot.Manifest, findings []snapshot.Finding) {
+	var rows [][]string
+	add := func(field, format string, args ...any) {
+		rows = append(rows, []string{field, fmt.Sprintf(format, args...)})
+	}
+	add("snapshot", "%s", m.ID)
+	add("vault", "%s (%s)", m.Vault, m.Kind)
+	add("data as of", "%s (%s)", stamp(m.DataAsOf), ageText(m.DataAsOf, time.Now()))
+	add("taken", "%s on %s, in %s, by %s", stamp(m.Started), m.Host, m.Finished.Sub(m.Started).Round(time.Millisecond), m.Tool)
+	add("signed by", "%s", m.Signer)
+	add("server", "%s %s", m.Server.Product, m.Server.Version)
+	add("dump", "%s, %d rows, %s, %s", bytesText(m.Totals.PlainBytes), m.Totals.Rows, count(m.Totals.Streams, "stream"), count(int(m.Totals.Chunks), "chunk"))
+	add("stored", "%s in %s; new: %s in %d", bytesText(m.Totals.StoredBytes), count(m.Totals.Packs, "pack"), bytesText(m.Totals.NewBytes), m.Totals.NewPacks)
+	add("recipients", "%s", strings.Join(m.Recipients, " "))
+	add("epoch", "%s", m.Epoch)
+	if m.Previous != "" {
+		add("previous", "%s", m.Previous)
+	}
+	if m.Lock != nil {
+		add("locked", "%s until %s", m.Lock.Mode, stamp(m.Lock.Until))
+	}
+	if len(m.Tags) > 0 {
+		add("tags", "%s", tagsText(m.Tags))
+	}
+	for _, w := range m.Warnings {
+		add("warning", "%s", w)
+	}
+	if len(findings) == 0 {
+		add("verified", "never")
+	}
+	for _, f := range findings {
+		add("verified", "%s", findingText(f))
+	}
+	a.table([]string{"field", "value"}, rows)
+}
+
+func findingText(f snapshot.Finding) string {
+	verdict := "good"
+	if !f.Good {
+		verdict = fmt.Sprintf("DAMAGED (%d objects)", len(f.Damage)+f.More)
+	}
+	if f.Sample > 0 && f.Sample < 100 {
+		verdict += fmt.Sprintf(", a sample of %d %%", f.Sample)
+	}
+	return fmt.Sprintf("%s by %s: %s at level %s", stamp(f.Finished), f.Host, verdict, f.Level)
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"filippo.io/age"
+
+	"holdfast/cmd/holdfast/config"
+	"holdfast/restore"
+	"holdfast/snapshot"
+)
+
+// The exit codes. Anything unknown is exitFailed.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2 // usage or configuration
+	exitDamaged     = 3 // damage found: integrity, signature, decrypt
+	exitLeased      = 4 // another run holds the lease
+	exitObjective   = 5 // an objective was missed
+	exitRefused     = 6 // refused for safety
+	exitInterrupted = 130
+)
+
+// errObjective is matched by what tells that an objective (RPO, RTO, retention, stale) was
+// missed, and errRefused by what was not done because it could not be undone.
+var (
+	errObjective = errors.New("objective missed")
+	errRefused   = errors.New("refused")
+)
+
+// verdicts are the exit codes and hints of errors, in order: the first that matches decides.
+// Interruption comes first, since it breaks whatever was going on; then what is worst.
+// A hint that an error carries itself is better than one of these.
+var verdicts = []struct {
+	match func(error) bool
+	code  int
+	hint  string
+}{
+	{as[*interrupted], exitInterrupted, ""},
+	{as[*panicError], exitFailed, "this is a bug in holdfast; run again with --verbose and report what it prints"},
+	{is(snapshot.ErrUntrusted), exitDamaged, "if that host is yours, add its public key to keys.trust"}, // more telling than damage, which it is too
+	{is(snapshot.ErrDamaged), exitDamaged, "run verify on this vault, then restore the newest snapshot that passes"},
+	{as[*age.NoIdentityMatchError], exitDamaged, "pass the identity of one of this snapshot's recipients with -i"},
+	{is(restore.ErrOccupied), exitRefused, "restore to another place, or pass --replace"},
+	{is(errRefused), exitRefused, ""},
+	{is(errTargetInUse), exitRefused, "stop what has it open first, or restore to another place"},
+	{is(errObjective), exitObjective, ""},
+	{is(snapshot.ErrLeaseHeld), exitLeased, "wait for it to end; a lease left by a crash expires by itself"},
+	{is(snapshot.ErrLeaseLost), exitLeased, "this run was taken for dead; another one has the vault now"},
+	{as[config.Errors], exitUsage, ""},
+	{as[*config.Error], exitUsage, ""},
+	{is(config.ErrMixedRecipients), exitUsage, config.MixedHint},
+	{is(config.ErrSecretMissing), exitUsage, "set it where holdfast runs"},
+	{is(config.ErrSecretOpen), exitUsage, "chmod 600 it, and treat the secret as known to those who could read it"},
+	{is(errExposed), exitUsage, "chmod 600 it, and treat what is in it as known to those who could read it"},
+	{is(errNeedIdentity), exitUsage, "pass the file of an identity with -i"},
+	{is(errNoHostKey), exitUsage, "`holdfast init` makes one; keys.host says where it is"},
+	{as[*usage], exitUsage, ""},
+	{as[hinter], exitUsage, ""}, // mistakes in single values of the configuration
+	{is(snapshot.ErrDenied), exitFailed, "check the store's credentials and their rights to read, list and write"},
+	{is(snapshot.ErrNoBucket), exitFailed, "create it first, or correct repository.url"},
+	{is(snapshot.ErrNoRepository), exitFailed, "`holdfast init` makes one; check repository.url"},
+	{is(snapshot.ErrNoSnapshot), exitFailed, "`holdfast list` shows what there is"},
+	{is(snapshot.ErrFull), exitFailed, "free some room or enlarge it; nothing was committed"},
+	{is(snapshot.ErrUnsupported), exitFailed, "`holdfast doctor` shows what the store can do"},
+	{is(snapshot.ErrClockSkew), exitFailed, "correct the clock of this host or of the store"},
+	{is(snapshot.ErrEmpty), exitFailed, emptyHint},
+	{is(errVaultEmpty), exitFailed, emptyHint},
+	{is(errFolderEmpty), exitFailed, emptyHint},
+	{is(errVaultLocked), exitFailed, "try again when its application pauses, or raise busy_timeout"},
+	{is(errFileChanged), exitFailed, "try again, exclude what always changes, or set on_change: warn"},
+	{is(errNothingChosen), exitFailed, "patterns begin at the vault's folder: `logs/*` is what lies in logs, `**/*.log` every .log"},
+	{is(snapshot.ErrRetained), exitFailed, "it can be deleted when its lock has ended"},
+	{is(syscall.ENOSPC), exitFailed, "free some room on the disk"},
+	{is(fs.ErrPermission), exitFailed, "run as a user who may, or change the file's mode"},
+	{is(context.DeadlineExceeded), exitFailed, "it took too long; raise the timeout, or see what is slow with --verbose"},
+	{is(context.Canceled), exitInterrupted, ""}, // last: one failure cancels the work beside it
+}
+
+const emptyHint = "check that the vault's path or tables are the right ones"
+
+func is(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+func as[T error](err error) bool {
+	var t T
+	return errors.As(err, &t)
+}
+
+// A hinter is an error that says itself what to do.
+type hinter interface {
+	error
+	Hint() string
+}
+
+// judge finds the exit code of err, and what to do about it.
+func judge(err error) (code int, hint string) {
+	code = exitFailed
+	for _, v := range verdicts {
+		if v.match(err) {
+			code, hint = v.code, v.hint
+			break
+		}
+	}
+	if own := hintOf(err); own != "" {
+		hint = own
+	}
+	return code, hint
+}
+
+// hintOf is the hint that err carries itself, "" if none.
+func hintOf(err error) string {
+	if a := (*advised)(nil); errors.As(err, &a) {
+		return a.hint
+	}
+	if h := hinter(nil); errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+// A failure is the JSON document of a command that failed.
+type failure struct {
+	Error    string        `json:"error"`
+	Hint     string        `json:"hint,omitempty"`
+	Exit     int           `json:"exit"`
+	Mistakes config.Errors `json:"mistakes,omitempty"` // in the configuration
+}
+
+// fail tells err to people, and with --json to programs, and returns the exit code.
+func (a *app) fail(err error) int {
+	code, hint := judge(err)
+	var mistakes config.Errors
+	if errors.As(err, &mistakes) {
+		for _, m := range mistakes {
+			a.complain(fmt.Sprintf("%s:%d:%d: %s", m.File, m.Line, m.Column, m.Message), m.Hint)
+		}
+	} else {
+		a.complainAll(err)
+	}
+	if p := (*panicError)(nil); errors.As(err, &p) && a.verbose {
+		fmt.Fprintf(a.stderr, "%s", p.stack)
+	}
+	if a.json && !a.printed {
+		a.printed = true
+		b, _ := json.Marshal(failure{oneLine(err.Error()), hint, code, mistakes}) // plain strings marshal
+		fmt.Fprintf(a.stdout, "%s\n", b)
+	}
+	return code
+}
+
+// complainAll prints each of several errors with its own hint.
+func (a *app) complainAll(err error) {
+	all, ok := err.(several) // not errors.As: what wraps them says something too
+	if !ok {
+		all = several{err}
+	}
+	for _, err := range all {
+		_, hint := judge(err)
+		a.complain(err.Error(), hint)
+	}
+}
+
+// complain prints one error and its hint. Where stderr cannot be written to, the exit code
+// still tells.
+func (a *app) complain(message, hint string) {
+	fmt.Fprintf(a.stderr, "error: %s\n", oneLine(message))
+	if hint != "" {
+		fmt.Fprintf(a.stderr, "hint: %s\n", hint)
+	}
+}
+
+// oneLine makes a message one line, whatever names of others it quotes.
+func oneLine(message string) string {
+	return visible(strings.ReplaceAll(message, "\n", "; "))
+}
+
+// several are the errors of work on several things, of which none kept the others from going on.
+type several []error
+
+// together returns those of errs that are not nil as one error, or nil.
+func together(errs ...error) error {
+	var all several
+	for _, err := range errs {
+		if err != nil {
+			all = append(all, err)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+func (s several) Error() string {
+	var texts []string
+	for _, err := range s {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap lets errors.Is look into every one.
+func (s several) Unwrap() []error { return s }
+
+// advised is an error with a hint of its own, which says nothing of its exit code.
+type advised struct {
+	error
+	hint string
+}
+
+// advise adds what to do about err.
+func advise(err error, hint string) error { return &advised{err, hint} }
+
+// Unwrap returns the error without its hint.
+func (a *advised) Unwrap() error { return a.error }
+
+// interrupted is what a command ended with after a signal asked it to stop.
+type interrupted struct{ err error }
+
+func (i *interrupted) Error() string { return "interrupted: " + i.err.Error() }
+
+// Unwrap lets errors.Is find both.
+func (i *interrupted) Unwrap() []error { return []error{context.Canceled, i.err} }
+
+// A panicError is a panic on its way to be reported as a failure.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string { return fmt.Sprintf("internal: %v", p.value) }

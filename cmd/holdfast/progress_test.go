@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"holdfast/snapshot"
+)
+
+func TestPlainProgressIsALineNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		a := newApp(nil, io.Discard, &out)
+		m := a.startProgress()
+		var report snapshot.Progress = m.Report
+		time.Sleep(time.Second / 2) // between the ticks
+		for range 90 {
+			report.Report(snapshot.Step{Name: "a.db", Total: 180 << 20, Bytes: 1 << 20})
+			time.Sleep(time.Second)
+		}
+		report.Report(snapshot.Step{Name: "b", Bytes: 10 << 20, Done: true})
+		m.Stop()
+		m.Stop()
+		want := `progress: 30 MiB of 180 MiB (16 %), 1.0 MiB/s, 0 of 1 stream done, about 2m30s left
+progress: 60 MiB of 180 MiB (33 %), 1.0 MiB/s, 0 of 1 stream done, about 2m0s left
+progress: 90 MiB of 180 MiB (50 %), 1.0 MiB/s, 0 of 1 stream done, about 1m30s left
+progress: 100 MiB in 1m30.5s (1.1 MiB/s), 1 of 2 streams done
+`
+		if got := out.String(); got != want {
+			t.Errorf("got\n%swant\n%s", got, want)
+		}
+	})
+}
+
+func TestProgressIsSilentWhenAsked(t *testing.T) {
+	for _, a := range []*app{{quiet: true}, {noProgress: true}} {
+		var out strings.Builder
+		a.stderr = &swappable{w: &out}
+		m := a.startProgress()
+		m.Report(snapshot.Step{Name: "x", Bytes: 1})
+		m.Stop()
+		if out.Len() > 0 {
+			t.Errorf("%+v printed %q", a, out.String())
+		}
+	}
+}
+
+func TestProgressIsReportedFromManyGoroutines(t *testing.T) {
+	m := newMeter(&lines{w: io.Discard})
+	var g sync.WaitGroup
+	for i := range 8 {
+		g.Go(func() {
+			for range 1000 {
+				m.Report(snapshot.Step{Name: fmt.Sprint(i % 3), Bytes: 2, Total: 16000})
+			}
+		})
+	}
+	g.Wait()
+	m.Stop()
+	if s := sum(m.sorted()); s.bytes != 16000 || s.tracks != 3 || s.total != 48000 {
+		t.Errorf("counted %+v", s)
+	}
+}
+
+// Streams of unknown size, empty ones and ones that never end must not keep Stop from
+// returning, and what is logged meanwhile must reach the terminal.
+func TestBarsShowOnATerminalAndEnd(t *testing.T) {
+	terminal, screen := openTerminal(t)
+	a := newApp(nil, io.Discard, terminal)
+	if a.screen == nil {
+		t.Fatal("the terminal is not taken for one")
+	}
+	m := a.startProgress()
+	m.Report(snapshot.Step{Name: "known.db", Total: 4 << 20, Bytes: 4 << 20})
+	m.Report(snapshot.Step{Name: "unknown", Bytes: 5 << 20})
+	m.Report(snapshot.Step{Name: "empty", Done: true})
+	time.Sleep(600 * time.Millisecond)
+	if w := a.stderr.swap(nil); w == io.Writer(terminal) {
+		t.Error("what is said meanwhile would be drawn over")
+	} else {
+		a.stderr.swap(w)
+	}
+	fmt.Fprintln(a.stderr, "said meanwhile")
+	time.Sleep(300 * time.Millisecond)
+	m.Report(snapshot.Step{Name: "known.db", Done: true})
+	stopped := make(chan struct{})
+	go func() { m.Stop(); close(stopped) }()
+	select {
+	case <-stopped:
+	case <-time.After(10 * time.Second):
+		t.Fatal("Stop does not return")
+	}
+	fmt.Fprintln(a.stderr, "said after")
+	time.Sleep(100 * time.Millisecond)
+	got := screen()
+	for _, want := range []string{"known.db", "4.0 MiB / 4.0 MiB", "unknown", "5.0 MiB", "empty", "said meanwhile", "said after", "done"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q on the screen:\n%q", want, got)
+		}
+	}
+}
+
+// openTerminal makes a pseudo-terminal; screen returns what was written to it.
+func openTerminal(t *testing.T) (terminal *os.File, screen func() string) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd := int(master.Fd())
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: 120}); err != nil {
+		t.Fatal(err)
+	}
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var seen strings.Builder
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 4096)
+		for {
+			n, err := master.Read(buf)
+			mu.Lock()
+			seen.Write(buf[:n])
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		terminal.Close() // the reader sees its end
+		<-done
+		master.Close()
+	})
+	return terminal, func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return seen.String()
+	}
+}
