@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
+	"slices"
 
 	"filippo.io/age"
 
@@ -96,6 +98,34 @@ func (s *Snapshot) find(stream string) (snapshot.ContentsStream, error) {
 		}
 	}
 	return snapshot.ContentsStream{}, fmt.Errorf("snapshot %s of %s has no stream %q", s.Manifest.ID, s.Manifest.Vault, stream)
+}
+
+// ReadPacks decrypts and decompresses every chunk that the snapshot has in the packs of list, in no
+// stream's order: for checking a sample, where no stream is whole.
+func (s *Snapshot) ReadPacks(ctx context.Context, list []pack.Info) error {
+	wanted := make(map[pack.Sum]bool, len(list))
+	for _, p := range list {
+		wanted[p.Sum] = true
+	}
+	table := s.Contents.Table()
+	byPack := map[uint32][]pack.Ref{}
+	for _, st := range s.Contents.Streams {
+		for _, r := range st.Refs() {
+			if wanted[table[r.Pack].Sum] {
+				byPack[r.Pack] = append(byPack[r.Pack], r)
+			}
+		}
+	}
+	var refs []pack.Ref
+	for _, p := range slices.Sorted(maps.Keys(byPack)) {
+		refs = append(refs, byPack[p]...)
+	}
+	r := s.packs.Open(ctx, refs)
+	defer r.Close()
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return s.name("sample", err)
+	}
+	return nil
 }
 
 // name turns the pack reader's damage into damage of the repository's object.

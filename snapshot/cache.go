@@ -2,9 +2,11 @@ package snapshot
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // A Cache keeps copies of small immutable objects on this host, as they are stored: what is
@@ -14,19 +16,27 @@ type Cache struct{ Dir string }
 
 func (c *Cache) file(vault, kind, name string) string { return filepath.Join(c.Dir, vault, kind, name) }
 
-// get returns the object from the cache if a copy of the listed size is there under name,
-// else from s.
-func (c *Cache) get(ctx context.Context, s getter, vault, kind, name string, o Object) ([]byte, error) {
+// read hands the object to use: first the cached copy, if there is one of the listed size and date,
+// and if there is none or use refuses it, the object of the store, which is then cached.
+func (c *Cache) read(ctx context.Context, s getter, vault, kind string, o Object, use func([]byte) error) error {
+	name := cacheName(vault, o)
 	if c != nil && c.Dir != "" {
-		if b, err := os.ReadFile(c.file(vault, kind, name)); err == nil && int64(len(b)) == o.Size {
-			return b, nil
+		if b, err := os.ReadFile(c.file(vault, kind, name)); err == nil && int64(len(b)) == o.Size && use(b) == nil {
+			return nil
 		}
 	}
 	b, err := readSmall(ctx, s, o.Key, o.Size)
-	if err == nil {
-		c.put(vault, kind, name, b)
+	if err != nil {
+		return err
 	}
-	return b, err
+	c.put(vault, kind, name, b)
+	return use(b)
+}
+
+// cacheName tells versions of an object apart: one that was overwritten has another date.
+func cacheName(vault string, o Object) string {
+	key := strings.TrimPrefix(o.Key, vaultPrefix(vault))
+	return fmt.Sprintf("%s.%d", strings.ReplaceAll(key, "/", "."), o.Modified.UnixNano())
 }
 
 // put writes a copy. It is not synced: a torn copy is found by its size or its checks.
@@ -51,17 +61,14 @@ func (c *Cache) put(vault, kind, name string, b []byte) {
 	}
 }
 
-// drop forgets one copy.
-func (c *Cache) drop(vault, kind, name string) {
-	if c != nil && c.Dir != "" {
-		os.Remove(c.file(vault, kind, name))
-	}
-}
-
-// keep forgets every copy whose name is not wanted.
-func (c *Cache) keep(vault, kind string, wanted map[string]bool) {
+// keep forgets every copy that is not of objects.
+func (c *Cache) keep(vault, kind string, objects []Object) {
 	if c == nil || c.Dir == "" {
 		return
+	}
+	wanted := make(map[string]bool, len(objects))
+	for _, o := range objects {
+		wanted[cacheName(vault, o)] = true
 	}
 	dir := filepath.Join(c.Dir, vault, kind)
 	entries, err := os.ReadDir(dir)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -48,11 +49,7 @@ func (c *Catalog) List(ctx context.Context, vault string) ([]Entry, error) {
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	wanted := make(map[string]bool, len(entries))
-	for _, e := range entries {
-		wanted[string(e.ID)] = true
-	}
-	c.Cache.keep(vault, "manifests", wanted)
+	c.Cache.keep(vault, "manifests", objects)
 	return slices.DeleteFunc(entries, func(e Entry) bool { return e.ID == "" }), nil
 }
 
@@ -75,30 +72,31 @@ func (c *Catalog) entry(ctx context.Context, vault string, o Object) (Entry, err
 	if o.Size > maxNote {
 		return Entry{ID: id, Err: Damaged(o.Key, "%d bytes", o.Size)}, nil
 	}
-	b, err := c.Cache.get(ctx, c.Store, vault, "manifests", string(id), o)
-	if errors.Is(err, fs.ErrNotExist) {
+	var m *Manifest
+	var refused error
+	err := c.Cache.read(ctx, c.Store, vault, "manifests", o, func(b []byte) error {
+		m, refused = parseManifest(b, c.Repository, vault, id, c.Trust)
+		return refused
+	})
+	switch {
+	case refused != nil:
+		return Entry{ID: id, Err: refused}, nil
+	case errors.Is(err, fs.ErrNotExist):
 		return Entry{}, nil
-	}
-	if errors.Is(err, ErrDamaged) {
+	case errors.Is(err, ErrDamaged):
 		return Entry{ID: id, Err: err}, nil
 	}
-	if err != nil {
-		return Entry{}, err
-	}
-	m, err := parseManifest(b, c.Repository, vault, id, c.Trust)
-	if err != nil {
-		c.Cache.drop(vault, "manifests", string(id))
-		return Entry{ID: id, Err: err}, nil
-	}
-	return Entry{ID: id, Manifest: m}, nil
+	return Entry{ID: id, Manifest: m}, err
 }
 
 // ErrNoSnapshot means that no snapshot answers a description.
 var ErrNoSnapshot = errors.New("no such snapshot")
 
-// newest reads the newest snapshot of a vault that can be trusted, or nil, and says which ID
-// is the newest of all, damaged ones included.
-func (c *Catalog) newest(ctx context.Context, vault string) (*Manifest, ID, error) {
+// newest reads the newest snapshot of a vault that can be trusted, or nil, and says which ID a new
+// one must sort after. That is the newest of all, damaged ones included, but for those that
+// nobody trusted has signed and that lie in the future: anyone who can write to the bucket
+// could stop all later runs with one of them.
+func (c *Catalog) newest(ctx context.Context, vault string, now time.Time) (*Manifest, ID, error) {
 	objects, err := c.manifests(ctx, vault)
 	if err != nil || len(objects) == 0 {
 		return nil, "", err
@@ -109,7 +107,7 @@ func (c *Catalog) newest(ctx context.Context, vault string) (*Manifest, ID, erro
 		if err != nil {
 			return nil, "", err
 		}
-		if last == "" {
+		if last == "" && (e.Manifest != nil || e.ID.Time().Before(now.Add(maxSkew))) {
 			last = e.ID
 		}
 		if e.Manifest != nil {

@@ -50,11 +50,15 @@ func (r *run) commit(ctx context.Context, d *dumping, st pack.Stats, table []pac
 	for _, b := range m.Index {
 		m.Totals.StoredBytes += b.Size
 	}
-	if err := r.lease.confirm(ctx); err != nil {
+	if err := r.keepLocked(ctx, table); err != nil {
+		return nil, err
+	}
+	until, err := r.lease.confirm(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("committing %s of %s: %w", r.id, r.Vault, err)
 	}
 	m.Finished = r.Now().UTC().Truncate(time.Millisecond)
-	return m, r.putManifest(context.WithoutCancel(ctx), m)
+	return m, r.putManifest(context.WithoutCancel(ctx), m, until)
 }
 
 func (r *run) manifest(d *dumping, st pack.Stats, table []pack.Info) *Manifest {
@@ -62,7 +66,7 @@ func (r *run) manifest(d *dumping, st pack.Stats, table []pack.Info) *Manifest {
 		Type: typeManifest, Format: Format, Repository: r.Repository.ID, ID: r.id, Vault: r.Vault, Kind: r.Kind,
 		Job: r.Job, Host: r.HostName, Tool: r.Tool, DataAsOf: r.asOf(d).UTC(), Started: r.started.Truncate(time.Millisecond),
 		Fence: r.lease.lease.Fence, Epoch: r.epoch.ID, Recipients: r.epoch.Recipients,
-		Server: d.about.Server, Tags: r.Tags, Warnings: d.warnings, Signer: r.Host.Signer.Name(),
+		Server: d.about.Server, Tags: r.Tags, Warnings: append(r.warnings, d.warnings...), Signer: r.Host.Signer.Name(),
 	}
 	if r.previous != nil {
 		m.Previous = r.previous.ID
@@ -134,21 +138,23 @@ func (r *run) recheck(ctx context.Context, table []pack.Info) error {
 	return nil
 }
 
-// putManifest commits. If the put fails its answer may have been lost, so the store is asked
-// what it has before anything is said.
-func (r *run) putManifest(ctx context.Context, m *Manifest) error {
+// putManifest commits, before until. If the put fails its answer may have been lost, so the store is
+// asked what it has before anything is said.
+func (r *run) putManifest(ctx context.Context, m *Manifest, until time.Time) error {
 	key := ManifestKey(r.Vault, r.id)
 	b, err := sign(m, r.Host.Signer)
 	if err != nil {
 		return fmt.Errorf("signing the manifest of %s: %w", r.Vault, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, commitTime)
+	commit, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	err = r.Store.Put(ctx, key, b, PutOptions{SHA256: digestOf(b), Lock: r.lock})
+	err = r.Store.Put(commit, key, b, PutOptions{SHA256: digestOf(b), Lock: r.lock})
 	if err == nil {
 		return nil
 	}
-	stored, rerr := readSmall(context.WithoutCancel(ctx), r.Store, key, maxNote)
+	ask, cancel := context.WithTimeout(ctx, cleanupTime)
+	defer cancel()
+	stored, rerr := readSmall(ask, r.Store, key, maxNote)
 	switch {
 	case rerr == nil && bytes.Equal(stored, b):
 		return nil
@@ -159,9 +165,6 @@ func (r *run) putManifest(ctx context.Context, m *Manifest) error {
 	}
 	return fmt.Errorf("committing %s of %s: %w; whether it was stored could not be found out (%w): run list", r.id, r.Vault, err, rerr)
 }
-
-// commitTime bounds the one put that an interrupt no longer stops.
-const commitTime = 2 * time.Minute
 
 // putIndex stores the run's n-th index.
 func (r *run) putIndex(ctx context.Context, n int, x *index) (Blob, error) {
@@ -183,7 +186,6 @@ func (r *run) putIndex(ctx context.Context, n int, x *index) (Blob, error) {
 	if err := r.putOnce(ctx, key, body, b); err != nil {
 		return Blob{}, err
 	}
-	r.Cache.put(r.Vault, "indexes", fmt.Sprintf("%s-%d", r.id, n), body)
 	return b, nil
 }
 
@@ -222,7 +224,7 @@ var ageHeader = []byte("age-encryption.org/v1\n")
 
 func (r *run) put(ctx context.Context, key string, body []byte, sum Digest) error {
 	if isPublic := key == PackListKey(r.Vault, r.id); !isPublic && !bytes.HasPrefix(body, ageHeader) {
-		panic("snapshot: " + key + " is not encrypted")
+		return fmt.Errorf("storing %s: it is not encrypted", key)
 	}
 	if r.Upload != nil {
 		if err := r.Upload.WaitN(ctx, min(len(body), r.Upload.Burst())); err != nil {

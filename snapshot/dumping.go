@@ -26,8 +26,9 @@ func newDumping(w *pack.Writer, p Progress) *dumping { return &dumping{w: w, pro
 
 const (
 	maxFacts    = 1 << 20
-	maxWarnings = 100
+	maxWarnings = 32
 	maxWarning  = 300
+	maxTags     = 4 << 10
 )
 
 // run lets src dump, and makes sure that what it dumped is whole.

@@ -176,31 +176,37 @@ func (e *Epoch) recipient() (age.Recipient, error) {
 	return age.ParseX25519Recipient(e.Recipient)
 }
 
-// newestEpoch returns the vault's newest epoch, or nil if it has none.
-func newestEpoch(ctx context.Context, s Store, repository, vault string, t Trust) (*Epoch, error) {
-	newest := ""
+// newestEpoch returns the newest epoch of a vault that own trusts, or nil if there is none. A host
+// passes its own key alone: a signature only proves who made an epoch, not that its identity
+// was forgotten, so a host encrypts to no epoch but those it made itself.
+func newestEpoch(ctx context.Context, s Store, repository, vault string, own Trust) (*Epoch, error) {
+	var ids []string
 	for o, err := range s.List(ctx, EpochsPrefix(vault)) {
 		if err != nil {
 			return nil, fmt.Errorf("listing epochs: %w", err)
 		}
-		newest = strings.TrimPrefix(o.Key, EpochsPrefix(vault))
+		id := strings.TrimPrefix(o.Key, EpochsPrefix(vault))
+		if _, err := ParseID(id); err == nil {
+			ids = append(ids, id)
+		}
 	}
-	if newest == "" {
-		return nil, nil
+	for _, id := range slices.Backward(ids) {
+		e, err := ReadEpoch(ctx, s, repository, vault, id, own)
+		if errors.Is(err, ErrDamaged) {
+			continue // another host's, or damaged: verification says which
+		}
+		return e, err
 	}
-	if _, err := ParseID(newest); err != nil {
-		return nil, Damaged(EpochsPrefix(vault)+newest, "it is no epoch")
-	}
-	return ReadEpoch(ctx, s, repository, vault, newest, t)
+	return nil, nil
 }
 
 // storeEpoch signs and stores a new epoch.
-func storeEpoch(ctx context.Context, s Store, e *Epoch, signer Signer) error {
+func storeEpoch(ctx context.Context, s Store, e *Epoch, signer Signer, lock Lock) error {
 	b, err := sign(e, signer)
 	if err != nil {
 		return fmt.Errorf("signing the epoch: %w", err)
 	}
-	err = s.Put(ctx, EpochKey(e.Vault, e.ID), b, PutOptions{})
+	err = s.Put(ctx, EpochKey(e.Vault, e.ID), b, PutOptions{Lock: lock})
 	if errors.Is(err, fs.ErrExist) {
 		err = samebody(ctx, s, EpochKey(e.Vault, e.ID), b)
 	}

@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"holdfast/snapshot/pack"
 )
@@ -50,7 +55,7 @@ type Complaint struct {
 const maxComplaints = 100
 
 // WriteFinding signs and stores f.
-func WriteFinding(ctx context.Context, s Store, f *Finding, signer Signer) error {
+func WriteFinding(ctx context.Context, s Store, f *Finding, signer Signer, lock Lock) error {
 	f.Type = typeFinding
 	if n := len(f.Damage); n > maxComplaints {
 		f.Damage, f.More = f.Damage[:maxComplaints], f.More+n-maxComplaints
@@ -61,7 +66,7 @@ func WriteFinding(ctx context.Context, s Store, f *Finding, signer Signer) error
 	}
 	name := f.Finished.UTC().Format("20060102T150405.000000000Z") + "-" + f.Level
 	key := ChecksPrefix(f.Vault) + string(f.ID) + "/" + name
-	if err := s.Put(ctx, key, b, PutOptions{}); err != nil {
+	if err := s.Put(ctx, key, b, PutOptions{Lock: lock}); err != nil {
 		return fmt.Errorf("storing a finding: %w", err)
 	}
 	return nil
@@ -70,28 +75,53 @@ func WriteFinding(ctx context.Context, s Store, f *Finding, signer Signer) error
 // ReadFindings reads the findings about one snapshot of a vault, oldest first. Those that are damaged
 // or not signed by a trusted signer are left out of the list and named in the joined error.
 func ReadFindings(ctx context.Context, s Store, repository, vault string, id ID, t Trust) ([]Finding, error) {
-	prefix := ChecksPrefix(vault)
-	if id != "" {
-		prefix += string(id) + "/"
-	}
 	var list []Finding
 	var errs []error
-	for o, err := range s.List(ctx, prefix) {
+	for o, err := range s.List(ctx, ChecksPrefix(vault)+string(id)+"/") {
 		if err != nil {
 			return nil, fmt.Errorf("listing findings: %w", err)
 		}
-		var f Finding
-		f.Signer, err = readNote(ctx, s, o.Key, t, &f)
-		if err == nil {
-			err = f.belongs(repository, vault, o.Key)
-		}
-		if err != nil {
+		f, err := readFinding(ctx, s, repository, vault, o.Key, t)
+		switch {
+		case err == nil:
+			list = append(list, *f)
+		case errors.Is(err, ErrDamaged):
 			errs = append(errs, err)
-			continue
+		default:
+			return nil, err
 		}
-		list = append(list, f)
 	}
 	return list, errors.Join(errs...)
+}
+
+// CheckFindings reads every finding about a vault, several at once, and hands each error to
+// complain, which may be called concurrently.
+func CheckFindings(ctx context.Context, s Store, repository, vault string, t Trust, complain func(key string, err error) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(16)
+	for o, err := range s.List(ctx, ChecksPrefix(vault)) {
+		if err != nil {
+			return errors.Join(fmt.Errorf("listing findings: %w", err), g.Wait())
+		}
+		g.Go(func() error {
+			_, err := readFinding(ctx, s, repository, vault, o.Key, t)
+			if err == nil {
+				return nil
+			}
+			return complain(o.Key, err)
+		})
+	}
+	return g.Wait()
+}
+
+func readFinding(ctx context.Context, s getter, repository, vault, key string, t Trust) (*Finding, error) {
+	f := &Finding{}
+	signer, err := readNote(ctx, s, key, t, f)
+	if err != nil {
+		return nil, err
+	}
+	f.Signer = signer
+	return f, f.belongs(repository, vault, key)
 }
 
 func (f *Finding) belongs(repository, vault, key string) error {
@@ -104,16 +134,34 @@ func (f *Finding) belongs(repository, vault, key string) error {
 	return nil
 }
 
-// suspects are the packs that findings about a snapshot called damaged. A run does not build on
-// them, so what they held is stored again while the source still has it.
-func suspects(vault string, findings []Finding) map[pack.Sum]bool {
+// suspects are the packs that the newest findings of a vault called damaged. A run does not build
+// on them, so what they held is stored again while the source still has it.
+func suspects(ctx context.Context, s Store, repository, vault string, t Trust) (map[pack.Sum]bool, error) {
+	var keys []string
+	for o, err := range s.List(ctx, ChecksPrefix(vault)) {
+		if err != nil {
+			return nil, fmt.Errorf("listing findings: %w", err)
+		}
+		keys = append(keys, o.Key)
+	}
+	slices.SortFunc(keys, func(a, b string) int { return strings.Compare(path.Base(b), path.Base(a)) })
 	list := map[pack.Sum]bool{}
-	for _, f := range findings {
+	for _, key := range keys[:min(len(keys), maxSuspects)] {
+		f, err := readFinding(ctx, s, repository, vault, key, t)
+		if errors.Is(err, ErrDamaged) || errors.Is(err, fs.ErrNotExist) {
+			continue // a finding that cannot be believed accuses nobody
+		}
+		if err != nil {
+			return nil, err
+		}
 		for _, c := range f.Damage {
 			if sum, ok := parsePackKey(vault, c.Key); ok {
 				list[sum] = true
 			}
 		}
 	}
-	return list
+	return list, nil
 }
+
+// maxSuspects bounds how many findings a run looks at: the newest, of whichever snapshots.
+const maxSuspects = 32

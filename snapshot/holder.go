@@ -3,7 +3,6 @@ package snapshot
 import (
 	"fmt"
 	"os"
-	"strings"
 )
 
 // A Holder tells one process on one host from all others. Boot, namespace and start time make
@@ -20,39 +19,16 @@ type Holder struct {
 // thisProcess describes the calling process.
 func thisProcess(host string) Holder {
 	h := Holder{Host: host, PID: os.Getpid()}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return h
-	}
-	space, err := os.Readlink("/proc/self/ns/pid")
-	if err != nil {
-		return h
-	}
-	h.Boot, h.Space, h.Start = strings.TrimSpace(string(boot)), space, startTime(h.PID)
+	h.identify()
 	return h
 }
 
 // dead reports whether h is certainly no longer running, as seen from the process of me.
 func (h Holder) dead(me Holder) bool {
-	if h.Boot == "" || h.Boot != me.Boot || h.Space != me.Space || h.Host != me.Host || h.Start == "" {
+	if h.Boot == "" || h.Start == "" || h.Boot != me.Boot || h.Space != me.Space || h.Host != me.Host {
 		return false
 	}
-	return startTime(h.PID) != h.Start
+	return gone(h.PID, h.Start)
 }
 
 func (h Holder) String() string { return fmt.Sprintf("process %d on %s", h.PID, h.Host) }
-
-// startTime is field 22 of /proc/PID/stat, or "" if there is no such process. The fields are
-// counted after the last parenthesis, because the second is a name that may hold anything.
-func startTime(pid int) string {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
-	}
-	rest := string(b[strings.LastIndexByte(string(b), ')')+1:])
-	f := strings.Fields(rest)
-	if len(f) < 20 || f[0] == "Z" {
-		return "" // a zombie holds nothing any more
-	}
-	return f[19]
-}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -93,11 +92,7 @@ func (s survey) read(ctx context.Context) ([]*index, error) {
 		})
 	}
 	err := g.Wait()
-	wanted := make(map[string]bool, len(objects))
-	for _, o := range objects {
-		wanted[path.Base(o.Key)] = true
-	}
-	s.cache.keep(s.vault, "indexes", wanted)
+	s.cache.keep(s.vault, "indexes", objects)
 	return indexes, err
 }
 
@@ -112,20 +107,26 @@ func compareIndexKeys(vault, a, b string) int {
 
 func (s survey) one(ctx context.Context, o Object) (*index, error) {
 	run, n, _ := parseIndexKey(s.vault, o.Key)
-	body, err := s.cache.get(ctx, s.store, s.vault, "indexes", path.Base(o.Key), o)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", o.Key, err)
-	}
-	x, err := decodeIndex(body, s.key, s.ids...)
-	if err == nil {
-		err = x.belongs(s.vault, run, n)
-	}
-	if err != nil || x.Epoch != s.epoch {
-		var foreign *age.NoIdentityMatchError
-		if err != nil && !errors.As(err, &foreign) && !errors.Is(err, errForeignIndex) {
-			s.log.Warn("passing over an index", "key", o.Key, "err", err)
-			s.cache.drop(s.vault, "indexes", path.Base(o.Key))
+	var x *index
+	var refused error
+	err := s.cache.read(ctx, s.store, s.vault, "indexes", o, func(body []byte) error {
+		x, refused = decodeIndex(body, s.key, s.ids...)
+		if refused == nil {
+			refused = x.belongs(s.vault, run, n)
 		}
+		return refused
+	})
+	var foreign *age.NoIdentityMatchError
+	switch {
+	case refused == nil && err != nil:
+		return nil, fmt.Errorf("reading %s: %w", o.Key, err)
+	case errors.As(refused, &foreign), errors.Is(refused, errForeignIndex):
+		s.log.Debug("passing over another host's index", "key", o.Key)
+		return nil, nil
+	case refused != nil:
+		s.log.Warn("passing over an index", "key", o.Key, "err", refused)
+		return nil, nil
+	case x.Epoch != s.epoch:
 		return nil, nil
 	}
 	return x, nil

@@ -48,7 +48,9 @@ func TestATornOrLostCacheCostsTimeOnly(t *testing.T) {
 	dir := t.TempDir()
 	cache := &snapshot.Cache{Dir: dir}
 	src := testrepo.Source{"db": testrepo.Secrets(300_000, 1)}
-	getsOf(t, r, cache, src)
+	for range 2 {
+		getsOf(t, r, cache, src)
+	}
 	torn := 0
 	if err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
@@ -65,10 +67,14 @@ func TestATornOrLostCacheCostsTimeOnly(t *testing.T) {
 		t.Fatalf("%d cached files, %v", torn, err)
 	}
 	_, m := getsOf(t, r, cache, src)
-	readAll(t, r, m)
-	// What was torn was dropped, so the run after it knows everything again.
-	if _, m = getsOf(t, r, cache, src); m.Totals.NewPacks != 0 {
+	if m.Totals.NewPacks != 0 {
 		t.Errorf("%d packs were stored again", m.Totals.NewPacks)
+	}
+	readAll(t, r, m)
+	catalog := r.Catalog()
+	catalog.Cache = cache
+	if list, err := catalog.List(t.Context(), "vault"); err != nil || len(list) != 3 || list[0].Err != nil {
+		t.Errorf("listed: %v, %v", list, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,8 +23,9 @@ type Lease struct {
 	Vault      string `json:"vault"`
 	Fence      int64  `json:"fence"`
 	Holder     Holder `json:"holder"`
-	TTL        int64  `json:"ttl"`  // seconds after its last change, by the store's clock
-	Beat       int64  `json:"beat"` // counts changes, so that no two versions are alike
+	Nonce      string `json:"nonce"` // random, one for each tenure: two runs of one process differ
+	TTL        int64  `json:"ttl"`   // seconds after its last change, by the store's clock
+	Beat       int64  `json:"beat"`  // counts changes, so that no two versions are alike
 	Released   bool   `json:"released"`
 	Last       ID     `json:"last,omitempty"` // newest snapshot that was committed under a lease
 	Signer     string `json:"-"`
@@ -121,7 +123,7 @@ func tryLease(ctx context.Context, regs Registers, signer Signer, c claim, log *
 		return nil, fmt.Errorf("taking the lease of %s: %w by %s", c.vault, ErrClockSkew, skew.Round(time.Second))
 	}
 	next := Lease{Type: typeLease, Repository: c.repository, Vault: c.vault, Fence: 1,
-		Holder: c.holder, TTL: int64(max(c.ttl, time.Second) / time.Second)}
+		Holder: c.holder, Nonce: rand.Text(), TTL: int64(max(c.ttl, time.Second) / time.Second)}
 	if c.newest != nil {
 		next.Fence, next.Last = c.newest.Fence+1, c.newest.ID
 	}
@@ -195,7 +197,7 @@ func (t *tenure) ownVersion(ctx context.Context) string {
 	if _, err := (Trust{note.VerifierList(v)}).openNote(reg.Body, stored); err != nil {
 		return ""
 	}
-	if stored.Fence != t.lease.Fence || stored.Holder != t.lease.Holder {
+	if stored.Nonce != t.lease.Nonce {
 		return ""
 	}
 	return reg.Version
@@ -239,16 +241,18 @@ func (t *tenure) keep(ctx context.Context) context.Context {
 }
 
 // confirm stops the heartbeat and proves that the lease is still ours, by writing it once
-// more: the last step before a commit. After it only release may follow.
-func (t *tenure) confirm(ctx context.Context) error {
+// more: the last step before a commit. The commit must be over by the time it returns, while
+// nobody else can take the lease. After it only release may follow.
+func (t *tenure) confirm(ctx context.Context) (until time.Time, err error) {
 	t.stopHeartbeat()
+	began := time.Now() // before the store's clock can have started the new term
 	if err := t.swap(ctx); err != nil {
 		if errors.Is(err, ErrConflict) {
-			return fmt.Errorf("%w: another run took it over", ErrLeaseLost)
+			return until, fmt.Errorf("%w: another run took it over", ErrLeaseLost)
 		}
-		return err
+		return until, err
 	}
-	return nil
+	return began.Add(time.Duration(t.lease.TTL) * time.Second * 2 / 3), nil
 }
 
 func (t *tenure) stopHeartbeat() {
@@ -259,7 +263,8 @@ func (t *tenure) stopHeartbeat() {
 	}
 }
 
-// release gives the lease back; last names the snapshot that was committed, if one was.
+// release gives the lease back; last names the snapshot that was committed, if one was. That
+// somebody else has it by now is told, and nothing to undo.
 func (t *tenure) release(ctx context.Context, last ID) error {
 	t.stopHeartbeat()
 	defer t.lose(nil)
@@ -271,7 +276,7 @@ func (t *tenure) release(ctx context.Context, last ID) error {
 	defer cancel()
 	err := t.swap(ctx)
 	if errors.Is(err, ErrConflict) {
-		return nil // taken over: theirs to release
+		return fmt.Errorf("%w: another run took it over", ErrLeaseLost)
 	}
 	return err
 }

@@ -2,11 +2,12 @@ package snapshot
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -55,11 +56,11 @@ var ErrEmpty = errors.New("the source is empty")
 // the last put was lost. Packs that were stored before an error are found by the next run.
 func (t *Taker) Take(ctx context.Context, src Source) (*Manifest, error) {
 	t = t.withDefaults()
-	if err := CheckVault(t.Vault); err != nil {
+	if err := t.check(); err != nil {
 		return nil, err
 	}
 	catalog := &Catalog{Store: t.Store, Repository: t.Repository.ID, Trust: t.Trust, Cache: t.Cache}
-	newest, _, err := catalog.newest(ctx, t.Vault)
+	newest, _, err := catalog.newest(ctx, t.Vault, t.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func (t *Taker) Take(ctx context.Context, src Source) (*Manifest, error) {
 		return nil, err
 	}
 	// While this run waited for the lease another may have committed.
-	previous, last, err := catalog.newest(held, t.Vault)
+	previous, last, err := catalog.newest(held, t.Vault, t.Now())
 	var m *Manifest
 	if err == nil {
 		m, err = (&run{Taker: t, lease: lease, previous: previous, last: last}).take(held, src)
@@ -84,6 +85,18 @@ func (t *Taker) Take(ctx context.Context, src Source) (*Manifest, error) {
 	}
 	t.release(ctx, lease, m.ID)
 	return m, nil
+}
+
+// check refuses what could only fail at the end: a manifest has to fit into a note.
+func (t *Taker) check() error {
+	size := 0
+	for k, v := range t.Tags {
+		size += len(k) + len(v) + 8
+	}
+	if size > maxTags {
+		return fmt.Errorf("taking a snapshot of %s: %d bytes of tags, the limit is %d", t.Vault, size, maxTags)
+	}
+	return CheckVault(t.Vault)
 }
 
 func (t *Taker) withDefaults() *Taker {
@@ -122,6 +135,9 @@ type run struct {
 	index   *indexer
 	lock    Lock
 	sizes   sizes
+	stored  sync.Map // pack.Sum of the packs that this run stored
+
+	warnings []string
 }
 
 func (r *run) take(ctx context.Context, src Source) (*Manifest, error) {
@@ -159,13 +175,9 @@ func (r *run) begin(ctx context.Context, src Source) error {
 		return err
 	}
 	r.key = r.Host.idKey(r.Repository.ID, r.Vault, r.epoch.ID)
-	var suspect map[pack.Sum]bool
-	if r.previous != nil {
-		findings, err := ReadFindings(ctx, r.Store, r.Repository.ID, r.Vault, r.previous.ID, r.Trust)
-		if err != nil && !errors.Is(err, ErrDamaged) {
-			return err
-		}
-		suspect = suspects(r.Vault, findings)
+	suspect, err := suspects(ctx, r.Store, r.Repository.ID, r.Vault, r.Trust)
+	if err != nil {
+		return err
 	}
 	r.known, err = survey{store: r.Store, cache: r.Cache, vault: r.Vault, epoch: r.epoch.ID, key: r.key,
 		ids: r.Host.index, suspect: suspect, log: r.Log}.run(ctx)
@@ -193,21 +205,32 @@ func (r *run) name(ctx context.Context) error {
 	return nil
 }
 
-// openEpoch returns the vault's epoch, or makes one: the first, or a fresh one because the
-// recipients changed. Who was taken out must not open new snapshots, who came in must.
+// openEpoch returns this host's epoch of the vault, or makes one: the first, or a fresh one because
+// the recipients changed (who was taken out must not open new snapshots, who came in must), or
+// because the epoch of the last snapshot is not what it was.
 func (r *run) openEpoch(ctx context.Context, src Source) (*Epoch, error) {
-	e, err := newestEpoch(ctx, r.Store, r.Repository.ID, r.Vault, r.Trust)
+	own, err := NewTrust(r.Host.Signer.Verifier)
+	if err != nil {
+		return nil, err
+	}
+	e, err := newestEpoch(ctx, r.Store, r.Repository.ID, r.Vault, own)
 	if err != nil {
 		return nil, fmt.Errorf("opening the epoch of %s: %w", r.Vault, err)
 	}
-	if e != nil && sameStrings(e.Recipients, fingerprints(r.Recipients)) {
+	usable := e != nil && slices.Equal(e.Recipients, fingerprints(r.Recipients))
+	if usable {
+		if usable, err = r.sound(ctx, e); err != nil {
+			return nil, err
+		}
+	}
+	if usable {
 		return e, nil
 	}
 	chunking := pack.DefaultChunking
 	if s, ok := src.(Sized); ok {
 		size, err := s.Size(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("measuring %s: %w", r.Vault, err)
+			return nil, err
 		}
 		chunking = pack.ChunkingFor(size)
 	}
@@ -216,21 +239,38 @@ func (r *run) openEpoch(ctx context.Context, src Source) (*Epoch, error) {
 		return nil, err
 	}
 	if e != nil {
-		r.Log.Warn("recipients changed: starting a fresh epoch and storing everything again", "vault", r.Vault)
+		r.warn("a fresh epoch was begun, so everything is stored again")
 	}
-	return fresh, storeEpoch(ctx, r.Store, fresh, r.Host.Signer)
+	return fresh, storeEpoch(ctx, r.Store, fresh, r.Host.Signer, r.lock)
+}
+
+// sound reports whether e can be built on: whether the epoch of the previous snapshot is still
+// there, and e is not an older one that came to light again because newer ones were removed.
+func (r *run) sound(ctx context.Context, e *Epoch) (bool, error) {
+	if r.previous == nil || r.previous.Epoch == e.ID {
+		return true, nil
+	}
+	last, err := ReadEpoch(ctx, r.Store, r.Repository.ID, r.Vault, r.previous.Epoch, r.Trust)
+	switch {
+	case errors.Is(err, ErrDamaged):
+		r.warn("the epoch of snapshot " + string(r.previous.ID) + " is missing or damaged: it cannot be opened; run verify")
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("opening the epoch of %s: %w", r.Vault, err)
+	}
+	return last.Signer != e.Signer || e.ID > last.ID, nil
+}
+
+// warn notes what people should know of a snapshot, in its manifest and in the log.
+func (r *run) warn(text string) {
+	r.Log.Warn(text, "vault", r.Vault)
+	r.warnings = append(r.warnings, text)
 }
 
 // Sized is a Source that can tell about how many bytes it would dump. Large vaults are cut into
 // larger chunks; the choice is made once an epoch.
 type Sized interface {
 	Size(ctx context.Context) (int64, error)
-}
-
-func sameStrings(a, b []string) bool {
-	x, _ := json.Marshal(a)
-	y, _ := json.Marshal(b)
-	return string(x) == string(y)
 }
 
 func (r *run) writer(ctx context.Context) (*pack.Writer, error) {
@@ -257,7 +297,10 @@ func (r *run) salvage(ctx context.Context) {
 func (r *run) putPack(ctx context.Context, s pack.Stored) error {
 	key := PackKey(r.Vault, s.Sum)
 	err := r.put(ctx, key, s.Body, Digest(s.Sum))
-	if err != nil && !errors.Is(err, fs.ErrExist) { // same name, same bytes: an earlier try stored it
+	switch {
+	case err == nil:
+		r.stored.Store(s.Sum, true)
+	case !errors.Is(err, fs.ErrExist): // same name, same bytes: an earlier try stored it
 		return err
 	}
 	r.sizes.add(s.Size)

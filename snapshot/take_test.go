@@ -253,7 +253,7 @@ func TestMissingAndDamagedPacksAreStoredAgain(t *testing.T) {
 	}
 	finding := &snapshot.Finding{Repository: r.Repository.ID, Vault: "vault", ID: m.ID, Level: snapshot.LevelChecksum,
 		Finished: time.Now(), Damage: []snapshot.Complaint{{Key: packs[1], Problem: "flipped"}}}
-	if err := snapshot.WriteFinding(t.Context(), r.Store, finding, r.Host.Signer); err != nil {
+	if err := snapshot.WriteFinding(t.Context(), r.Store, finding, r.Host.Signer, snapshot.Lock{}); err != nil {
 		t.Fatal(err)
 	}
 	healed := r.Take(t, "vault", src)

@@ -19,11 +19,12 @@ func (v *Verifier) checksum(ctx context.Context, m *snapshot.Manifest, f *snapsh
 	if err != nil {
 		return err
 	}
-	for _, p := range v.sample(list) {
+	list = v.sample(list)
+	for _, p := range list {
 		f.Objects++
 		f.Bytes += p.Size
 	}
-	return packs.check(ctx, v.sample(list), c)
+	return packs.check(ctx, list, c)
 }
 
 // documents checks a snapshot's objects other than packs, and returns the list of its packs.
@@ -59,7 +60,7 @@ func (v *Verifier) documents(ctx context.Context, m *snapshot.Manifest, f *snaps
 
 // sample picks the share of the packs that is to be read, at least one.
 func (v *Verifier) sample(list []pack.Info) []pack.Info {
-	if v.Sample <= 0 || v.Sample >= 100 {
+	if !v.sampled() {
 		return list
 	}
 	n := (len(list)*v.Sample + 99) / 100
@@ -67,6 +68,8 @@ func (v *Verifier) sample(list []pack.Info) []pack.Info {
 	rand.Shuffle(len(picked), func(i, j int) { picked[i], picked[j] = picked[j], picked[i] })
 	return picked[:n]
 }
+
+func (v *Verifier) sampled() bool { return v.Sample > 0 && v.Sample < 100 }
 
 type packID = pack.Info
 

@@ -17,6 +17,7 @@ func (v *Verifier) content(ctx context.Context, m *snapshot.Manifest, f *snapsho
 	if err != nil {
 		return err
 	}
+	list = v.sample(list)
 	for _, p := range list {
 		f.Objects++
 		f.Bytes += p.Size
@@ -26,7 +27,7 @@ func (v *Verifier) content(ctx context.Context, m *snapshot.Manifest, f *snapsho
 			return err
 		}
 	}
-	if len(c.list) > 0 {
+	if len(c.list)+len(c.unread) > 0 {
 		return packs.check(ctx, list, c)
 	}
 	return nil
@@ -36,6 +37,9 @@ func (v *Verifier) read(ctx context.Context, m *snapshot.Manifest, list []pack.I
 	s, err := restore.Open(ctx, v.Store, m, v.Trust, v.Progress, v.Identities...)
 	if err != nil {
 		return err
+	}
+	if v.sampled() {
+		return s.ReadPacks(ctx, list)
 	}
 	if err := sameTable(m, s.Contents.Table(), list); err != nil {
 		return err

@@ -41,8 +41,7 @@ func (v *Verifier) survey(ctx context.Context, vault string, c *collector) (*sur
 	if err := v.epochs(ctx, vault, c); err != nil {
 		return nil, err
 	}
-	_, err := snapshot.ReadFindings(ctx, v.Store, v.Repository.ID, vault, "", v.Trust)
-	if err := c.take(snapshot.ChecksPrefix(vault), err); err != nil {
+	if err := snapshot.CheckFindings(ctx, v.Store, v.Repository.ID, vault, v.Trust, c.take); err != nil {
 		return nil, err
 	}
 	return s, v.chain(ctx, vault, s, parts, c)

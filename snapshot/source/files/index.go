@@ -125,7 +125,7 @@ func (x *IndexReader) end() error {
 	case errors.Is(err, bufio.ErrTooLong), errors.Is(err, errUnended):
 		return snapshot.Damaged(IndexStream, "line %d: %w", x.order.count+1, err)
 	case err != nil:
-		return fmt.Errorf("reading %s: %w", IndexStream, err)
+		return err // of the stream, which names itself
 	case x.order.count == 0:
 		return snapshot.Damaged(IndexStream, "no entry")
 	}

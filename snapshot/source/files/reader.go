@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
 
@@ -103,12 +102,12 @@ func (r *Reader) finish() error {
 	return io.EOF
 }
 
-// treeError keeps an error of the stream apart from a malformed tar.
+// treeError keeps an error of the stream, which names itself, apart from a malformed tar.
 func treeError(err error) error {
 	if errors.Is(err, tar.ErrHeader) || errors.Is(err, tar.ErrFieldTooLong) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return snapshot.Damaged(TreeStream, "%w", err)
 	}
-	return fmt.Errorf("reading %s: %w", TreeStream, err)
+	return err
 }
 
 // Data is the content of one file. Its io.EOF says that all of it was there and had the

@@ -44,7 +44,7 @@ type Facts struct {
 // unreadable entry is an error: there is no dump of a part.
 func (s *Source) Dump(ctx context.Context, d snapshot.Dump) error {
 	if err := s.dump(ctx, d); err != nil {
-		return fmt.Errorf("dumping %s: %w", s.Path, err)
+		return fmt.Errorf("reading %s: %w", s.Path, err)
 	}
 	return nil
 }

@@ -63,6 +63,12 @@ func Explain(ctx context.Context, path string, err error) error {
 	return err
 }
 
+// isBusy tells of a lock that somebody else holds.
+func isBusy(err error) bool {
+	var e *driver.Error
+	return errors.As(err, &e) && e.Code()&0xff == codes.SQLITE_BUSY
+}
+
 // cannotJoin says why a database that is there and readable cannot be opened: in WAL mode
 // even a reader needs the -shm, and must make it if it is missing.
 func cannotJoin(path string) error {

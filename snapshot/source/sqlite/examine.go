@@ -37,6 +37,11 @@ type examiner struct {
 	warnings []string
 }
 
+// warn adds a warning. Warnings are stored in the clear: they count, and name nothing.
+func (e *examiner) warn(format string, args ...any) {
+	e.warnings = append(e.warnings, fmt.Sprintf(format, args...))
+}
+
 func (e *examiner) properties() error {
 	f := e.facts
 	for _, p := range []struct {
@@ -86,7 +91,7 @@ func (e *examiner) integrity(quick bool) error {
 		return err
 	}
 	e.facts.Checked = CheckedStructure
-	e.warnings = append(e.warnings, fmt.Sprintf("%s uses an extension that this program lacks (%v): its structure is checked, its indexes are not compared with their tables", StreamName(e.path), err))
+	e.warn("the database uses an extension that this program lacks: its structure is checked, its indexes are not compared with their tables")
 	return nil
 }
 
@@ -122,11 +127,11 @@ func (e *examiner) foreignKeys() error {
 	})
 	if lacksExtension(err) { // a key that names columns no index makes unique, or the like
 		e.facts.Violations = 0
-		e.warnings = append(e.warnings, fmt.Sprintf("foreign keys of %s could not be checked: %v", StreamName(e.path), err))
+		e.warn("foreign keys could not be checked: SQLite cannot make sense of one of them")
 		return nil
 	}
 	if err == nil && e.facts.Violations > 0 {
-		e.warnings = append(e.warnings, fmt.Sprintf("%s has %d rows in %d tables whose foreign key has no parent", StreamName(e.path), e.facts.Violations, len(perTable)))
+		e.warn("%d rows in %d tables have a foreign key without its parent", e.facts.Violations, len(perTable))
 	}
 	return err
 }

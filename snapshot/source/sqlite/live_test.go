@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -103,6 +104,19 @@ func TestLockedDatabaseIsAnErrorAfterTheTimeout(t *testing.T) {
 			t.Fatal(err)
 		}
 		take(t, path)
+	}
+}
+
+func TestWaitingForALockEndsWithTheContext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "v.db")
+	db := open(t, path, "locking_mode(exclusive)")
+	run(t, db, "CREATE TABLE t (a)", "BEGIN EXCLUSIVE")
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	err := refuse(t, ctx, &sqlite.Source{Path: path, BusyTimeout: time.Minute})
+	if took := time.Since(begin); !errors.Is(err, context.DeadlineExceeded) || took > 20*time.Second {
+		t.Errorf("%v after %v", err, took)
 	}
 }
 

@@ -90,7 +90,7 @@ func TestForeignKeysWithoutParentsAreWarnedOf(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v.db")
 	build(t, path, "CREATE TABLE p (id INTEGER PRIMARY KEY)", "CREATE TABLE c (p REFERENCES p (id))", "INSERT INTO c VALUES (1), (2), (NULL)")
 	d, _ := take(t, path)
-	if d.facts.Violations != 2 || !strings.Contains(strings.Join(d.warnings, "\n"), "2 rows in 1 tables whose foreign key has no parent") {
+	if d.facts.Violations != 2 || !strings.Contains(strings.Join(d.warnings, "\n"), "2 rows in 1 tables have a foreign key without its parent") {
 		t.Errorf("%d violations, warnings %q", d.facts.Violations, d.warnings)
 	}
 	bad := filepath.Join(t.TempDir(), "v.db")

@@ -32,10 +32,20 @@ var _ snapshot.Source = (*Source)(nil)
 // Dump writes the database as one stream. It returns nil only if the database was intact
 // and every page of it was written.
 func (s *Source) Dump(ctx context.Context, d snapshot.Dump) error {
-	if err := s.dump(ctx, d); err != nil {
-		return fmt.Errorf("dumping %s: %w", s.Path, err)
+	err := s.dump(ctx, d)
+	if err != nil && !names(err, s.Path) {
+		return fmt.Errorf("reading %s: %w", s.Path, err)
 	}
-	return nil
+	return err
+}
+
+// names reports whether err says itself which file it is about.
+func names(err error, path string) bool {
+	if broken := (*fs.PathError)(nil); errors.As(err, &broken) {
+		return broken.Path == path
+	}
+	damage := (*snapshot.Damage)(nil)
+	return errors.As(err, &damage) && damage.Key == path
 }
 
 func (s *Source) dump(ctx context.Context, d snapshot.Dump) (err error) {
@@ -48,16 +58,11 @@ func (s *Source) dump(ctx context.Context, d snapshot.Dump) (err error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, or(s.MaxHold, defaultMaxHold), ErrHeld)
 	defer cancel()
-	db, conn, err := Open(ctx, path, url.Values{"mode": {"ro"}}, or(s.BusyTimeout, defaultBusyTimeout))
+	db, conn, asOf, err := begin(ctx, path, or(s.BusyTimeout, defaultBusyTimeout))
 	if err != nil {
 		return Explain(ctx, s.Path, err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(), db.Close()) }()
-
-	asOf, err := pin(ctx, conn)
-	if err != nil {
-		return Explain(ctx, s.Path, err)
-	}
 	facts, warnings, err := Examine(ctx, conn, s.Path, s.Quick)
 	if err != nil {
 		return err
@@ -69,10 +74,30 @@ func (s *Source) dump(ctx context.Context, d snapshot.Dump) (err error) {
 		return overdue(ctx, err)
 	}
 	if held := time.Since(asOf); facts.JournalMode != "wal" {
-		d.Warn(fmt.Sprintf("%s is not in WAL mode: commits had to wait for this dump, for %s at most", StreamName(s.Path), held.Round(time.Millisecond)))
+		d.Warn(fmt.Sprintf("the database is not in WAL mode: commits had to wait for this dump, for %s at most", held.Round(time.Millisecond)))
 	}
 	d.About(about(asOf, facts))
 	return nil
+}
+
+// busyPoll is how long SQLite itself waits for a lock, which nothing can interrupt.
+const busyPoll = 200 * time.Millisecond
+
+// begin opens the database and pins it, waiting for its lock no longer than busy or until ctx ends.
+func begin(ctx context.Context, path string, busy time.Duration) (*sql.DB, *sql.Conn, time.Time, error) {
+	for deadline := time.Now().Add(busy); ; {
+		db, conn, err := Open(ctx, path, url.Values{"mode": {"ro"}}, min(busy, busyPoll))
+		if err == nil {
+			asOf, perr := pin(ctx, conn)
+			if perr == nil {
+				return db, conn, asOf, nil
+			}
+			err = errors.Join(perr, conn.Close(), db.Close())
+		}
+		if !isBusy(err) || ctx.Err() != nil || !time.Now().Before(deadline) {
+			return nil, nil, time.Time{}, err
+		}
+	}
 }
 
 // pin begins the one read transaction of the dump and makes it choose its instant, which

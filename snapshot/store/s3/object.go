@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"holdfast/snapshot"
 	"holdfast/snapshot/store"
@@ -65,15 +64,10 @@ func (s *Store) putInput(key string, body []byte, o snapshot.PutOptions) (*s3.Pu
 	if o.Lock == (snapshot.Lock{}) {
 		return in, nil
 	}
-	in.ObjectLockRetainUntilDate = aws.Time(o.Lock.Until.UTC())
-	switch o.Lock.Mode {
-	case "governance":
-		in.ObjectLockMode = types.ObjectLockModeGovernance
-	case "compliance":
-		in.ObjectLockMode = types.ObjectLockModeCompliance
-	default:
-		return nil, fmt.Errorf("lock mode %q: %w", o.Lock.Mode, snapshot.ErrUnsupported)
+	if in.ObjectLockMode, err = lockMode(o.Lock); err != nil {
+		return nil, err
 	}
+	in.ObjectLockRetainUntilDate = aws.Time(o.Lock.Until.UTC())
 	return in, nil
 }
 
