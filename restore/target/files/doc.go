@@ -1,8 +1,8 @@
 // Package files restores trees that package holdfast/snapshot/source/files dumped, whole or in
 // part, and checks such dumps without restoring them.
 //
-// One call of Target.Load sweeps away what a killed restore to the same place left, makes a
-// staging folder beside the target (staging_linux.go), and makes entry after entry in it as
+// One call of Target.Load sweeps away what a killed restore to the same place left
+// (sweep_linux.go; a rehearsal only says so), makes a staging folder beside the target (staging_linux.go), and makes entry after entry in it as
 // the two streams, read side by side, bring them (members.go, build_linux.go). A part is
 // chosen by the index alone (selection.go) and read by ranges. Each entry gets its attributes
 // and is then read back from disk and compared: its data by the digest of the index, all else by

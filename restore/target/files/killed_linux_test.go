@@ -3,6 +3,7 @@ package files
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"holdfast/restore"
 	"holdfast/snapshot/source/files"
 	"holdfast/snapshot/source/files/filestest"
 )
@@ -99,10 +101,50 @@ func killAt(t *testing.T, from, to string, at int) {
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Wait() }) // it was killed
+	defer func() { _ = cmd.Wait() }() // it was killed
 	line, err := bufio.NewReader(out).ReadString('\n')
 	must(t, cmd.Process.Kill())
 	if err != nil || line != "stopped\n" {
 		t.Fatalf("child said %q, %v", line, err)
 	}
+}
+
+func TestRehearsalOnlySaysWhatAKilledRestoreLeft(t *testing.T) {
+	source := filestest.OddTree(t)
+	d := store(t, source)
+	to := filepath.Join(t.TempDir(), "to")
+	writeTree(t, to, map[string]string{"precious": "precious"})
+	killAt(t, source, to, 512)
+	before := beside(t, to)
+	loaded := load(t, Target{Path: to, Replace: true, Rehearse: true}, d)
+	if diff := cmp.Diff(before, beside(t, to)); diff != "" {
+		t.Errorf("a rehearsal changed something:\n%s", diff)
+	}
+	if text := strings.Join(loaded.Notes, "\n"); !strings.Contains(text, "was left by a killed restore") {
+		t.Errorf("notes %q", loaded.Notes)
+	}
+
+	// What was moved aside stays there, and is in the way of a restore as if it were back.
+	stages, err := filepath.Glob(filepath.Join(filepath.Dir(to), ".holdfast-*"))
+	must(t, err)
+	must(t, os.Rename(to, filepath.Join(stages[0], oldName)))
+	before = beside(t, to)
+	if _, err := (&Target{Path: to, Rehearse: true}).Load(t.Context(), d); !errors.Is(err, restore.ErrOccupied) {
+		t.Errorf("without replace: %v", err)
+	}
+	loaded = load(t, Target{Path: to, Replace: true, Rehearse: true}, d)
+	if text := strings.Join(loaded.Notes, "\n"); !strings.Contains(text, "will be put back first") {
+		t.Errorf("notes %q", loaded.Notes)
+	}
+	if diff := cmp.Diff(before, beside(t, to)); diff != "" {
+		t.Errorf("a rehearsal changed something:\n%s", diff)
+	}
+}
+
+// beside describes all in the folder that path lies in. That folder's own times change.
+func beside(t *testing.T, path string) map[string]string {
+	t.Helper()
+	all := filestest.Describe(t, filepath.Dir(path))
+	delete(all, ".")
+	return all
 }

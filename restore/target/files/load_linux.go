@@ -21,9 +21,9 @@ func (t *Target) load(ctx context.Context, d restore.Dump) (restore.Loaded, erro
 	if err != nil {
 		return restore.Loaded{}, err
 	}
-	stale, err := sweep(pl.path)
+	stale, err := t.sweep(pl.path)
 	if err != nil {
-		return restore.Loaded{}, fmt.Errorf("removing what a killed restore left: %w", err)
+		return restore.Loaded{}, err
 	}
 	if err := placeProblems(pl.path, f.Root, t.Replace).ErrOrNil(); err != nil {
 		return restore.Loaded{}, err
@@ -109,7 +109,7 @@ func fill(ctx context.Context, from members, b *builder) error {
 			return err
 		}
 		if err := b.add(ctx, e, data); err != nil {
-			return fmt.Errorf("restoring %q: %w", e.Path, err)
+			return fmt.Errorf("making %q: %w", e.Path, err)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 // members yields what is to be restored, in order, with the data of files.
 type members interface {
 	next() (files.Entry, io.Reader, error)
-	loaded() []restore.LoadedStream // what was read so far
+	loaded() []restore.LoadedStream // what was yielded so far
 	close() error
 }
 
@@ -52,17 +52,15 @@ func (w *whole) close() error { return closeBoth(w.tree, w.index, nil) }
 // A part reads the index and only the data of what is chosen. Data that lies close together
 // is read as one range.
 type part struct {
-	ctx     context.Context
-	d       restore.Dump
-	chosen  *selection
-	index   io.Closer
-	ahead   []files.Entry // chosen entries whose data is in the range that is open
-	held    *files.Entry  // chosen, but behind the range
-	rng     io.ReadCloser
-	pos     int64
-	entries int64
-	bytes   int64
-	data    *files.Data
+	ctx    context.Context
+	d      restore.Dump
+	chosen *selection
+	index  io.Closer
+	ahead  []files.Entry // chosen entries whose data is in the range that is open
+	held   *files.Entry  // chosen, but behind the range
+	rng    io.ReadCloser
+	pos    int64
+	data   *files.Data
 }
 
 // Reading a gap of this size costs less than asking again.
@@ -93,7 +91,6 @@ func (p *part) next() (files.Entry, io.Reader, error) {
 	}
 	e := p.ahead[0]
 	p.ahead = p.ahead[1:]
-	p.entries++
 	if e.Kind != files.File {
 		return e, nil, nil
 	}
@@ -162,11 +159,10 @@ func (p *part) seek(e *files.Entry) error {
 	return err
 }
 
+// loaded counts what the patterns chose: neither the directories that only lead there, nor
+// the index, of which nothing is in the target.
 func (p *part) loaded() []restore.LoadedStream {
-	return []restore.LoadedStream{
-		{Name: files.TreeStream, Rows: p.entries, Bytes: p.bytes},
-		{Name: files.IndexStream, Bytes: p.chosen.index.Bytes()},
-	}
+	return []restore.LoadedStream{{Name: files.TreeStream, Rows: p.chosen.entries, Bytes: p.chosen.bytes}}
 }
 
 func (p *part) close() error { return errors.Join(p.closeRange(), p.index.Close()) }
@@ -189,6 +185,5 @@ type counting struct {
 func (c *counting) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
 	c.p.pos += int64(n)
-	c.p.bytes += int64(n)
 	return n, err
 }

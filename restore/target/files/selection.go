@@ -18,6 +18,8 @@ type selection struct {
 	ready []files.Entry     // to be handed out
 	path  []files.Entry     // directories on the way that were not handed out
 	first map[string]string // first name of a file -> the first of its names that was chosen
+
+	entries, bytes int64 // chosen so far, with the data of files
 }
 
 func newSelection(index *files.IndexReader, only []files.Pattern) *selection {
@@ -54,6 +56,10 @@ func (s *selection) consider(e files.Entry) {
 	}
 	if e.Kind == files.HardLink {
 		s.relink(&e)
+	}
+	s.entries++
+	if e.Kind == files.File {
+		s.bytes += e.Size
 	}
 	s.ready = append(append(s.ready, s.path...), e)
 	s.path = nil

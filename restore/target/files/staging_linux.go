@@ -10,8 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -144,73 +142,6 @@ func unlock(root *os.Root, dir string) error {
 		}
 	}
 	return nil
-}
-
-// sweep removes the staging folders that killed restores to path left, and puts back what
-// such a one had moved aside. It returns notes of what it did.
-func sweep(path string) ([]string, error) {
-	parent, prefix := filepath.Dir(path), stagingPrefix(filepath.Base(path))
-	entries, err := os.ReadDir(parent)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var notes []string
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), prefix) || !e.IsDir() {
-			continue
-		}
-		note, err := sweepOne(path, filepath.Join(parent, e.Name()))
-		if err != nil {
-			return nil, err
-		}
-		notes = append(notes, note...)
-	}
-	return notes, nil
-}
-
-func sweepOne(path, stage string) ([]string, error) {
-	lock, err := os.OpenFile(filepath.Join(stage, lockName), os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, sweepUnlocked(stage)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer lock.Close()
-	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, nil // its process is alive
-	}
-	if err != nil {
-		return nil, err
-	}
-	notes := []string{"removed " + stage + ", which a killed restore had left"}
-	old := filepath.Join(stage, oldName)
-	if exists(old) && !exists(path) {
-		if err := os.Rename(old, path); err != nil {
-			return nil, err
-		}
-		notes = append(notes, "put back what a killed restore had moved aside")
-	}
-	return notes, removeAll(stage)
-}
-
-// sweepUnlocked removes a folder without a lock unless it is so young that its process may
-// be about to make one.
-func sweepUnlocked(stage string) error {
-	info, err := os.Lstat(stage)
-	if err != nil || time.Since(info.ModTime()) < time.Minute {
-		return err
-	}
-	return removeAll(stage)
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }
 
 func isEmpty(path string) (bool, error) {

@@ -16,7 +16,7 @@ type Target struct {
 	Path         string
 	Only         []string // patterns (see files.Pattern) of what to restore; none means all
 	Replace      bool     // what is at Path gives way to the restored tree, as a whole
-	Rehearse     bool     // do everything beside Path, then remove it again
+	Rehearse     bool     // do everything beside Path, then remove it again; sweep nothing away
 	NumericOwner bool     // owners by number; else by name where the name is known here
 }
 
@@ -33,11 +33,12 @@ func (t *Target) Preflight(ctx context.Context, d restore.Dump) error {
 
 // Load restores d into a folder beside Path, proves what it wrote by reading it back, and
 // renames it into place. Until then, and after any error, Path is as it was. If the process
-// is killed, a folder named .holdfast-* may stay; the next Load to the same Path removes it.
+// is killed, a folder named .holdfast-* may stay; the next Load to the same
+// Path that is no rehearsal removes it.
 func (t *Target) Load(ctx context.Context, d restore.Dump) (restore.Loaded, error) {
 	loaded, err := t.load(ctx, d)
 	if err != nil {
-		return restore.Loaded{}, fmt.Errorf("restoring to %s: %w", t.Path, err)
+		return restore.Loaded{}, fmt.Errorf("writing %s: %w", t.Path, err)
 	}
 	return loaded, nil
 }

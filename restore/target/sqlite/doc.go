@@ -15,8 +15,8 @@
 // # What it guarantees
 //
 //   - The name appears once the database under it is whole, proven and durable. Before that,
-//     and after any error or SIGKILL, the folder is as it was; without O_TMPFILE a
-//     SIGKILL can leave the hidden file.
+//     and after any error or SIGKILL, the folder is as it was; without O_TMPFILE, and in the
+//     moment of a replacement, a SIGKILL can leave a hidden file.
 //   - Without Replace nothing is ever overwritten: the name is given by a link, which fails
 //     if it exists, and a -wal, -shm or -journal of another database beside it is refused,
 //     because SQLite would play it into the restored one.
@@ -24,7 +24,10 @@
 //     exclusive lock, SQLite first finishes what the old log or journal holds and removes
 //     them; so whichever of the two a crash leaves under the name, no file beside it
 //     belongs to the other. An old database that is in use is refused, one that is too
-//     damaged for SQLite to open has its side files set aside while the name changes.
+//     damaged for SQLite to open has its side files set aside while the name changes. A file
+//     that does not even begin as a database does is refused: nobody means to lose it.
+//   - The new database has the mode of the one it replaces, its owner and its access list,
+//     as far as this process may set them.
 //   - A rehearsal does all of it but the name.
 //
 // Checker proves the structure and row counts of a dump as it streams by, on no disk and in

@@ -2,12 +2,10 @@ package sqlite
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,16 +69,4 @@ func inUse(path string) (bool, error) {
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: lockAt, Len: lockLen}
 	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &lock)
 	return err == nil && lock.Type != unix.F_UNLCK, errors.Join(err, f.Close())
-}
-
-// keepOwner gives f the owner of the file it replaces, where this process may.
-func keepOwner(f *os.File, old fs.FileInfo) (note string) {
-	stat, ok := old.Sys().(*syscall.Stat_t)
-	if !ok || (int(stat.Uid) == os.Geteuid() && int(stat.Gid) == os.Getegid()) {
-		return ""
-	}
-	if err := f.Chown(int(stat.Uid), int(stat.Gid)); err != nil {
-		return fmt.Sprintf("the owner %d:%d of the old database could not be kept: %v", stat.Uid, stat.Gid, err)
-	}
-	return ""
 }

@@ -4,6 +4,7 @@ package sqlite
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -24,4 +25,9 @@ func freeSpace(string) (uint64, error) { return math.MaxUint64, nil }
 
 func inUse(string) (bool, error) { return false, nil }
 
-func keepOwner(*os.File, fs.FileInfo) string { return "" }
+func keepAttributes(f *os.File, _ string, old fs.FileInfo) (notes []string) {
+	if err := f.Chmod(old.Mode().Perm()); err != nil {
+		notes = append(notes, fmt.Sprintf("the mode of the old database could not be kept: %v", err))
+	}
+	return notes
+}

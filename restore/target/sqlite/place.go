@@ -18,28 +18,29 @@ import (
 	source "holdfast/snapshot/source/sqlite"
 )
 
-// place gives the proven scratch its name. The note, if any, is for people.
-func (t *Target) place(ctx context.Context, f *scratch, path string) (note string, err error) {
+// place gives the proven scratch its name. After an error the folder is as it was. What goes
+// wrong once the name is given is in notes, for people: an error would deny the restore.
+func (t *Target) place(ctx context.Context, f *scratch, path string) (notes []string, err error) {
 	old, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if t.Replace { // nothing there to replace but what a lost database left
-			if err := removeSides(path); err != nil {
-				return "", err
-			}
-		}
-		if err := f.take(path); err != nil {
-			return "", occupied(err, path)
-		}
-		return "", syncFolder(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && t.Replace: // nothing there but what a lost database left
+		return withoutSides(path, f.take)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, f.take(path)
+	case err != nil:
+		return nil, err
+	case !t.Replace:
+		return nil, fmt.Errorf("%s exists: %w", path, restore.ErrOccupied)
 	}
-	if err != nil {
-		return "", err
+	if err := wantDatabase(path); err != nil {
+		return nil, err
 	}
-	if !t.Replace {
-		return "", fmt.Errorf("%s exists: %w", path, restore.ErrOccupied)
+	notes = keepAttributes(f.File, path, old)
+	if err := f.Sync(); err != nil {
+		return nil, err
 	}
-	note = keepOwner(f.File, old)
-	return note, t.replace(ctx, f, path)
+	more, err := t.replace(ctx, f, path)
+	return append(notes, more...), err
 }
 
 // replace swaps the old database for the scratch. A -wal or -journal beside a database is
@@ -47,19 +48,22 @@ func (t *Target) place(ctx context.Context, f *scratch, path string) (note strin
 // database, SQLite would play them into the new one; if they went first, the old
 // database would lose its last commits to a crash. So SQLite makes the old database one
 // file first.
-func (t *Target) replace(ctx context.Context, f *scratch, path string) (err error) {
+func (t *Target) replace(ctx context.Context, f *scratch, path string) (notes []string, err error) {
 	old, err := seize(ctx, path, t.BusyTimeout)
 	if errors.Is(err, snapshot.ErrDamaged) {
-		return setAside(f, path)
+		return withoutSides(path, f.replace)
 	}
 	if err != nil {
-		return fmt.Errorf("taking over the old database: %w", err)
+		return nil, fmt.Errorf("taking over the old database: %w", err)
 	}
 	// While it is held nobody can begin to read or write it under this name.
 	if err := swap(f, path); err != nil {
-		return errors.Join(err, old.giveBack(ctx))
+		return nil, errors.Join(err, old.giveBack(ctx))
 	}
-	return old.close()
+	if err := old.close(); err != nil {
+		notes = append(notes, fmt.Sprintf("letting go of the replaced database: %v", err))
+	}
+	return notes, nil
 }
 
 func swap(f *scratch, path string) error {
@@ -69,17 +73,15 @@ func swap(f *scratch, path string) error {
 	if err := syncFolder(path); err != nil {
 		return err
 	}
-	if err := f.replace(path); err != nil {
-		return err
-	}
-	return syncFolder(path)
+	return f.replace(path)
 }
 
 // A held database is open, in one file, and locked against everybody else.
 type held struct {
-	db   *sql.DB
-	conn *sql.Conn
-	wal  bool // it was in WAL mode
+	db     *sql.DB
+	conn   *sql.Conn
+	wal    bool // it was in WAL mode
+	locked bool
 }
 
 // seize takes the exclusive lock of the database at path, plays back a hot journal or
@@ -102,10 +104,13 @@ func seize(ctx context.Context, path string, busy time.Duration) (*held, error) 
 		if err = source.Explain(ctx, path, err); errors.Is(err, source.ErrLocked) {
 			err = ErrInUse
 		}
-		return nil, errors.Join(err, h.close())
+		return nil, errors.Join(err, h.giveBack(ctx))
 	}
 	return h, nil
 }
+
+// exclusive is a variable so that a test can have it fail.
+var exclusive = "BEGIN EXCLUSIVE"
 
 func (h *held) lock(ctx context.Context) (err error) {
 	if h.conn, err = h.db.Conn(ctx); err != nil {
@@ -122,17 +127,34 @@ func (h *held) lock(ctx context.Context) (err error) {
 	if mode == "wal" {
 		return ErrInUse
 	}
-	_, err = h.conn.ExecContext(ctx, "BEGIN EXCLUSIVE")
+	_, err = h.conn.ExecContext(ctx, exclusive)
+	h.locked = err == nil
 	return err
 }
 
-// giveBack releases a database that keeps its name, as it was.
+// giveBack releases a database that keeps its name, as it was, whether or not all of it was
+// taken.
 func (h *held) giveBack(ctx context.Context) error {
-	_, err := h.conn.ExecContext(ctx, "ROLLBACK")
+	var err error
+	if h.locked {
+		_, err = h.conn.ExecContext(ctx, "ROLLBACK")
+	}
 	if h.wal {
-		err = errors.Join(err, h.conn.QueryRowContext(ctx, "PRAGMA journal_mode = wal").Scan(new(string)))
+		err = errors.Join(err, h.backToWAL(ctx))
 	}
 	return errors.Join(err, h.close())
+}
+
+func (h *held) backToWAL(ctx context.Context) error {
+	var mode string
+	err := h.conn.QueryRowContext(ctx, "PRAGMA journal_mode = wal").Scan(&mode)
+	if err == nil && mode != "wal" {
+		err = fmt.Errorf("journal mode %s instead", mode)
+	}
+	if err != nil {
+		return fmt.Errorf("putting the database back into WAL mode: %w", err)
+	}
+	return nil
 }
 
 func (h *held) close() error {
@@ -142,40 +164,50 @@ func (h *held) close() error {
 	return errors.Join(h.conn.Close(), h.db.Close())
 }
 
-// setAside replaces a database that SQLite cannot open. Its side files get other names
+// withoutSides lets give give path its database where the files beside it cannot be trusted
+// to SQLite: those of a lost database, or of one that it cannot open. They have other names
 // until the new database has its own: a crash in between leaves everything there is.
-func setAside(f *scratch, path string) (err error) {
-	moved := map[string]string{}
-	defer func() {
-		for side, name := range moved {
-			if err != nil {
-				err = errors.Join(err, os.Rename(name, side))
-				continue
-			}
-			if gone := os.Remove(name); gone != nil {
-				err = gone // the new database is in place, and this file is in nobody's way
-			}
+func withoutSides(path string, give func(path string) error) (notes []string, err error) {
+	moved, err := moveSides(path)
+	if err == nil {
+		err = give(path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, moveBack(moved))
+	}
+	for _, name := range moved {
+		if err := os.Remove(name); err != nil { // it is in nobody's way
+			notes = append(notes, fmt.Sprintf("removing what belonged to the replaced database: %v", err))
 		}
-	}()
+	}
+	return notes, nil
+}
+
+// moveSides gives the side files hidden names, by what they were called, also after an error.
+func moveSides(path string) (moved map[string]string, err error) {
+	moved = map[string]string{}
 	for _, side := range sides {
-		name, err := freeName(path + side)
-		if err != nil {
-			return err
-		}
-		if err := os.Rename(path+side, name); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(path + side); errors.Is(err, fs.ErrNotExist) {
 			continue
-		} else if err != nil {
-			return err
+		}
+		name, err := freeName(path)
+		if err != nil {
+			return moved, err
+		}
+		if err := os.Rename(path+side, name); err != nil {
+			return moved, err
 		}
 		moved[path+side] = name
 	}
-	if err := syncFolder(path); err != nil {
-		return err
+	return moved, syncFolder(path)
+}
+
+func moveBack(moved map[string]string) error {
+	var err error
+	for side, name := range moved {
+		err = errors.Join(err, os.Rename(name, side))
 	}
-	if err := f.replace(path); err != nil {
-		return err
-	}
-	return syncFolder(path)
+	return err
 }
 
 func removeSides(path string) error {
@@ -185,12 +217,4 @@ func removeSides(path string) error {
 		}
 	}
 	return nil
-}
-
-// occupied says that someone else took the name since Preflight.
-func occupied(err error, path string) error {
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists: %w", path, restore.ErrOccupied)
-	}
-	return err
 }

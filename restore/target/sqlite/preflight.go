@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -52,12 +53,39 @@ func (t *Target) nameProblems(path string) []error {
 	if !t.Replace {
 		return append([]error{fmt.Errorf("%s exists: %w", path, restore.ErrOccupied)}, t.sideProblems(path)...)
 	}
+	if err := wantDatabase(path); err != nil {
+		return []error{err}
+	}
 	used, err := inUse(path)
 	if err != nil {
 		return []error{fmt.Errorf("asking for locks on %s: %w", path, err)}
 	}
 	if used {
 		return []error{fmt.Errorf("replacing %s: %w", path, ErrInUse)}
+	}
+	return nil
+}
+
+// magic begins every SQLite database that has a page.
+const magic = "SQLite format 3\x00"
+
+// wantDatabase returns an error matching ErrNotDatabase if the file at path is neither empty
+// nor a SQLite database, whole or damaged.
+func wantDatabase(path string) (err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	head := make([]byte, len(magic))
+	n, err := io.ReadFull(f, head)
+	switch {
+	case err == io.EOF:
+		return nil
+	case err != nil && err != io.ErrUnexpectedEOF:
+		return err
+	case string(head[:n]) != magic:
+		return fmt.Errorf("replacing %s: %w", path, ErrNotDatabase)
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func TestReplaceLeavesNothingOfTheOldDatabase(t *testing.T) {
 		"crashed with a journal": func(t *testing.T) string { return hot(t) },
 		"damaged, with a log": func(t *testing.T) string {
 			path := filepath.Join(t.TempDir(), "v.db")
-			write(t, path, strings.Repeat("this was a database once", 1000))
+			write(t, path, "SQLite format 3\x00"+strings.Repeat("this was a database once", 1000))
 			write(t, path+"-wal", "and this its log")
 			write(t, path+"-journal", strings.Repeat("\x00", 600)) // not hot, so SQLite leaves it
 			return path
@@ -184,5 +184,35 @@ func TestDatabaseOpenedDuringTheLoadIsNotReplaced(t *testing.T) {
 	var secrets int
 	if err := open(t, v.Database).QueryRow("SELECT journal_mode, (SELECT COUNT(*) FROM secrets) FROM pragma_journal_mode").Scan(&journal, &secrets); err != nil || journal != "wal" || secrets != 10 {
 		t.Errorf("the old database has %d secrets and journal mode %s: %v", secrets, journal, err)
+	}
+}
+
+// A key file or a document in the place of a database is there by mistake.
+func TestFileThatIsNoDatabaseIsNotReplaced(t *testing.T) {
+	_, d := vault(t, vaultc.Options{Secrets: 10})
+	for _, content := range []string{"holdfast-host-key 1\nsecret\n", "x", "SQLite format 3", strings.Repeat("\x00", 8192)} {
+		path := filepath.Join(t.TempDir(), "host.key")
+		write(t, path, content)
+		write(t, path+"-wal", "and something beside it")
+		before := tree(t, filepath.Dir(path))
+		tt := &target.Target{Path: path, Replace: true}
+		if err := tt.Preflight(t.Context(), d); !errors.Is(err, target.ErrNotDatabase) {
+			t.Errorf("%.20q: preflight: %v", content, err)
+		}
+		if _, err := tt.Load(t.Context(), d); !errors.Is(err, target.ErrNotDatabase) {
+			t.Errorf("%.20q: load: %v", content, err)
+		}
+		if diff := cmp.Diff(before, tree(t, filepath.Dir(path))); diff != "" {
+			t.Error(diff)
+		}
+	}
+	// Nor is one that comes while the dump is read.
+	path := filepath.Join(t.TempDir(), "v.db")
+	late := &lateDump{dump: d, before: func() { write(t, path, "a document") }}
+	if _, err := (&target.Target{Path: path, Replace: true}).Load(t.Context(), late); !errors.Is(err, target.ErrNotDatabase) {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "a document" {
+		t.Errorf("%q, %v", b, err)
 	}
 }

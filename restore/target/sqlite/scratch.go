@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"holdfast/restore"
 )
 
 // A scratch is the file that a database is restored into before it has its name.
 type scratch struct {
 	*os.File
-	name string // "" while it has none
+	name string // "" while it has none; after replace, that of the old file
 }
 
 // newScratch makes a scratch in the folder of path, mode 0600.
@@ -33,19 +35,25 @@ func newScratch(path string) (*scratch, error) {
 // hidden is the pattern of the names a scratch may have for a while.
 func hidden(path string) string { return "." + filepath.Base(path) + ".restoring-*" }
 
-// take gives the scratch the name path, which nothing may have.
+// take gives the scratch the name path, which nothing may have, and makes that durable.
 func (s *scratch) take(path string) error {
-	if s.name == "" {
-		return linkNameless(s.File, path)
+	err := s.link(path)
+	if errors.Is(err, fs.ErrExist) { // someone else took the name since Preflight
+		return fmt.Errorf("%s exists: %w", path, restore.ErrOccupied)
 	}
-	if err := os.Link(s.name, path); err != nil {
+	if err != nil {
 		return err
 	}
-	return s.forget()
+	if err := syncFolder(path); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }
 
-// replace gives the scratch the name path in place of the file that has it. Only a rename
-// does so at once, and only a file with a name can be renamed.
+// replace gives the scratch the name path in place of the file that has it, and makes that
+// durable. Only a rename does so at once, and only a file with a name can be renamed. The old
+// file has a name in the scratch's stead until discard: should making it durable fail, the
+// old one takes its place again.
 func (s *scratch) replace(path string) error {
 	if s.name == "" {
 		name, err := freeName(path)
@@ -57,10 +65,21 @@ func (s *scratch) replace(path string) error {
 		}
 		s.name = name
 	}
-	if err := os.Rename(s.name, path); err != nil {
+	old, err := freeName(path)
+	if err != nil {
 		return err
 	}
+	if err := os.Link(path, old); err != nil {
+		return err
+	}
+	if err := os.Rename(s.name, path); err != nil {
+		return errors.Join(err, os.Remove(old))
+	}
 	s.name = ""
+	if err := syncFolder(path); err != nil {
+		return errors.Join(err, os.Rename(old, path))
+	}
+	s.name = old
 	return nil
 }
 
@@ -69,7 +88,14 @@ func (s *scratch) discard() error {
 	return errors.Join(s.forget(), s.Close())
 }
 
-// forget removes the scratch's own name.
+func (s *scratch) link(path string) error {
+	if s.name == "" {
+		return linkNameless(s.File, path)
+	}
+	return os.Link(s.name, path)
+}
+
+// forget removes the scratch's own name, or that of the file that it replaced.
 func (s *scratch) forget() error {
 	if s.name == "" {
 		return nil
@@ -103,5 +129,8 @@ func syncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(syncDir(d), d.Close())
 }
+
+// syncDir is a variable so that a test can be a disk that fails.
+var syncDir = (*os.File).Sync

@@ -2,12 +2,13 @@ package sqlite
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"holdfast/restore"
 )
 
 // named makes a scratch as newScratch does where files cannot be without a name.
@@ -33,7 +34,7 @@ func TestNamedScratchTakesReplacesAndVanishes(t *testing.T) {
 		want    string
 	}{
 		{"one", func(s *scratch) error { return s.take(path) }, nil, "one"},
-		{"two", func(s *scratch) error { return s.take(path) }, fs.ErrExist, "one"},
+		{"two", func(s *scratch) error { return s.take(path) }, restore.ErrOccupied, "one"},
 		{"three", func(s *scratch) error { return s.replace(path) }, nil, "three"},
 		{"four", func(s *scratch) error { return nil }, nil, "three"},
 	} {

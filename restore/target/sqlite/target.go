@@ -17,8 +17,13 @@ import (
 	source "holdfast/snapshot/source/sqlite"
 )
 
-// ErrInUse means that another process has the database open that a load would replace.
-var ErrInUse = errors.New("database is in use by another process")
+var (
+	// ErrInUse means that another process has the database open that a load would replace.
+	ErrInUse = errors.New("database is in use by another process")
+	// ErrNotDatabase means that a load would replace a file that is no SQLite database, which
+	// nobody can have meant.
+	ErrNotDatabase = errors.New("file is not a SQLite database")
+)
 
 // A Target restores a dump of one SQLite database to Path.
 type Target struct {
@@ -53,7 +58,7 @@ func (t *Target) Preflight(ctx context.Context, d restore.Dump) error {
 func (t *Target) Load(ctx context.Context, d restore.Dump) (restore.Loaded, error) {
 	loaded, err := t.load(ctx, d)
 	if err != nil {
-		return restore.Loaded{}, fmt.Errorf("restoring %s: %w", t.Path, err)
+		return restore.Loaded{}, fmt.Errorf("writing %s: %w", t.Path, err)
 	}
 	return loaded, nil
 }
@@ -74,7 +79,12 @@ func (t *Target) load(ctx context.Context, d restore.Dump) (loaded restore.Loade
 	if err != nil {
 		return loaded, err
 	}
-	defer func() { err = errors.Join(err, f.discard()) }()
+	placed := false
+	defer func() {
+		if !placed {
+			err = errors.Join(err, f.discard())
+		}
+	}()
 	if err := fill(ctx, f, d, info); err != nil {
 		return loaded, err
 	}
@@ -90,11 +100,16 @@ func (t *Target) load(ctx context.Context, d restore.Dump) (loaded restore.Loade
 	if err := ctx.Err(); err != nil {
 		return loaded, err
 	}
-	note, err := t.place(context.WithoutCancel(ctx), f, path)
-	if note != "" {
-		loaded.Notes = append(loaded.Notes, note)
+	notes, err := t.place(context.WithoutCancel(ctx), f, path)
+	if err != nil {
+		return loaded, err
 	}
-	return loaded, err
+	placed = true
+	if err := f.discard(); err != nil { // the database is in place, which an error would deny
+		notes = append(notes, fmt.Sprintf("removing what was replaced: %v", err))
+	}
+	loaded.Notes = append(loaded.Notes, notes...)
+	return loaded, nil
 }
 
 // fill writes the stream into f and syncs it. The reader's io.EOF is the verdict on what was
