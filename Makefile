@@ -30,8 +30,8 @@ test-race: ## test everything with the race detector
 	@fixtures/tools/debian.sh gcc:gcc gcc:libc6-dev
 	$(MAKE) --no-print-directory test RACE=1
 
-test-faults: deps servers ## break things for longer: 50 kills in each store, every fault afresh
-	HOLDFAST_FAULTS=50 go test -timeout 60m -count=1 -run '$(FAULTS)' ./...
+test-faults: deps servers ## break things for longer: 100 kills in each store, every fault afresh
+	HOLDFAST_FAULTS=100 go test -timeout 60m -count=1 -run '$(FAULTS)' ./...
 
 bench: build deps servers ## speed and peak memory on vaults of SIZES (MiB), and of each stage (BENCH=regexp)
 	go test -timeout 60m -run '^$$' -bench '$(BENCH)' -benchmem ./snapshot/pack ./snapshot ./snapshot/source/... ./restore/target/...

@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"holdfast/cmd/holdfast/config"
@@ -24,6 +24,7 @@ var (
 	errFolderEmpty   = files.ErrEmpty
 	errFileChanged   = files.ErrChanged
 	errTargetInUse   = sqlitetarget.ErrInUse
+	errTargetForeign = sqlitetarget.ErrNotDatabase
 	errNothingChosen = filestarget.ErrNoMatch
 )
 
@@ -87,22 +88,35 @@ func (p place) wholeStream() error {
 	return nil
 }
 
-// path reads where to restore to; the URL's scheme must be that of the snapshot's kind.
+// path reads where to restore to; the URL's scheme must be that of the snapshot's kind. What
+// follows the scheme is the path as it stands: people type file names, not escapes, so that %, ?
+// and # in a name mean themselves.
 func (p place) path(kind string, v *config.Vault) (string, error) {
 	if p.url == "" {
 		return home(kind, v)
 	}
-	if !strings.Contains(p.url, "://") {
+	scheme, rest, _ := strings.Cut(p.url, ":")
+	rest, slashes := strings.CutPrefix(rest, "//")
+	if !slashes && !isScheme(scheme) {
 		return p.url, nil
 	}
-	u, err := url.Parse(p.url)
-	if err != nil || u.Host != "" || u.Path == "" || u.RawQuery != "" {
-		return "", misuse(fmt.Errorf("--to %q: write %s:///absolute/path", p.url, kind))
-	}
-	if scheme := u.Scheme; scheme != kind && scheme != "file" {
+	if scheme = strings.ToLower(scheme); slashes && scheme != kind && scheme != "file" {
 		return "", misuse(fmt.Errorf("--to %q: the snapshot is of kind %s", p.url, kind))
 	}
-	return u.Path, nil
+	if !slashes || !filepath.IsAbs(rest) {
+		return "", &usage{message: fmt.Sprintf("--to %q is neither a URL nor a plain path", p.url),
+			hint: fmt.Sprintf("write %s:///absolute/path, with three slashes; a file of this name is ./%s", kind, p.url)}
+	}
+	return rest, nil
+}
+
+// isScheme tells words that begin a URL, and hardly a file's name, when a colon follows.
+func isScheme(word string) bool {
+	switch strings.ToLower(word) {
+	case config.KindSQLite, config.KindFiles, config.KindPostgres, config.KindRaft, config.KindKV, "file", "s3":
+		return true
+	}
+	return false
 }
 
 // home is where a configured vault lives.

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -63,20 +65,17 @@ func (a *app) checkConfig() error {
 		return err
 	}
 	result := checkResult{File: c.File(), Jobs: c.JobNames(), Vaults: []checkVault{}, Warnings: []checkNotice{}}
-	recipients, err := c.Recipients()
-	if err != nil {
-		return recipientMistake(err)
+	if err := result.countRecipients(c); err != nil {
+		return err
 	}
-	escrow, err := c.Escrow()
-	if err != nil {
-		return recipientMistake(err)
-	}
-	result.Recipients, result.Escrow = len(recipients), len(escrow)
 	for _, name := range c.VaultNames() {
 		v := c.Vaults[name]
 		result.Vaults = append(result.Vaults, checkVault{name, v.Kind, v.Objectives.RPO, v.Objectives.RTO})
+		if err := result.checkPlacement(c, v); err != nil {
+			return err
+		}
 	}
-	for _, w := range c.Warnings() {
+	for _, w := range append(c.Warnings(), c.Unsupported(handledKinds())...) {
 		result.Warnings = append(result.Warnings, checkNotice{fmt.Sprintf("%s:%d:%d: %s", w.File, w.Line, w.Column, w.Message), w.Hint})
 	}
 	for _, s := range c.Secrets() {
@@ -87,6 +86,37 @@ func (a *app) checkConfig() error {
 	}
 	return a.print(result, func() { a.tellCheck(result) })
 }
+
+// countRecipients reads the recipient files. On a host without a host key they may be missing:
+// restoring and verifying take the configuration and an identity, and nothing else.
+func (r *checkResult) countRecipients(c *config.Config) error {
+	recipients, err := c.Recipients()
+	if err != nil && needless(c, err) {
+		r.Warnings = append(r.Warnings, checkNotice{err.Error(), needlessHint})
+		return nil
+	}
+	if err != nil {
+		return recipientMistake(err)
+	}
+	escrow, err := c.Escrow()
+	if err != nil {
+		return recipientMistake(err)
+	}
+	r.Recipients, r.Escrow = len(recipients), len(escrow)
+	return nil
+}
+
+// needless tells that what err misses is needed to take snapshots only, which this host cannot:
+// it has no host key.
+func needless(c *config.Config, err error) bool {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	_, err = os.Stat(string(c.Keys.Host))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+const needlessHint = "without a host key this host restores and verifies, which needs no recipients; to take snapshots here, bring that file and run `holdfast init`"
 
 // recipientMistake makes a recipient file that cannot be used a mistake in the configuration.
 func recipientMistake(err error) error {

@@ -44,8 +44,9 @@ type demonstration struct {
 }
 
 const (
-	demoSecrets = 2000
+	demoSecrets = 50_000
 	demoStore   = 200
+	demoGrowth  = 0.001
 )
 
 func (a *app) demo(ctx context.Context, dir string) error {
@@ -92,17 +93,25 @@ func (d *demonstration) say(format string, args ...any) { d.printf("\n# "+format
 func (d *demonstration) run(ctx context.Context, args ...string) error {
 	shown := make([]string, len(args))
 	for i, arg := range args {
-		shown[i] = arg
-		if strings.ContainsAny(arg, " *?&'") {
-			shown[i] = "'" + arg + "'"
-		}
+		shown[i] = shellWord(arg)
 	}
 	d.printf("$ holdfast %s\n", strings.Join(shown, " "))
-	args = append(args, "--config", d.config, "--no-progress", "--quiet")
+	args = append(args, "--config", d.config, "--no-progress")
+	if args[0] != "init" { // of all others the result tells the story
+		args = append(args, "--quiet")
+	}
 	if code := run(ctx, args, d.stdin, d.stdout, d.stderr); code != exitDone {
 		return fmt.Errorf("holdfast %s ended with exit code %d", args[0], code)
 	}
 	return nil
+}
+
+// shellWord writes arg as a shell takes it for one word.
+func shellWord(arg string) string {
+	if !strings.ContainsAny(arg, " \t\n*?[]&|;<>()$`\\\"'#~!{}") {
+		return arg
+	}
+	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 }
 
 func (d *demonstration) makeVaults(ctx context.Context) error {
@@ -127,14 +136,14 @@ func (d *demonstration) first(ctx context.Context) error {
 }
 
 func (d *demonstration) second(ctx context.Context) error {
-	d.say("some secrets change; the next snapshots store the change")
-	if err := vaultc.Mutate(ctx, d.vault.Database, 0.01); err != nil {
+	d.say("%d more secrets in the one, 2 rotated in the other: the next snapshots store the pages that this touched", int(demoSecrets*demoGrowth))
+	if err := vaultc.Append(ctx, d.vault.Database, demoGrowth); err != nil {
 		return err
 	}
 	if err := vaultd.Mutate(d.store, 2); err != nil {
 		return err
 	}
-	if err := d.run(ctx, "snapshot", "--all", "--tag", "after-rotation"); err != nil {
+	if err := d.run(ctx, "snapshot", "--all", "--tag", "after-change"); err != nil {
 		return err
 	}
 	return d.run(ctx, "list")
@@ -208,11 +217,11 @@ func (d *demonstration) restoreAll(ctx context.Context) error {
 
 func (d *demonstration) close(took time.Duration) {
 	d.say("done in %s. Everything is in %s", took.Round(10*time.Millisecond), d.dir)
-	d.printf(`try next, in that folder:
+	d.printf(`try next, after cd %s:
   holdfast show latest --vault app
   holdfast cat latest --vault app -i identity.txt
-  holdfast restore latest --vault local --only 'logs/*' --to files://%[1]s/part -i identity.txt
+  holdfast restore latest --vault local --only 'logs/*' --to %s -i identity.txt
   flip a byte in repository/vaults/app/packs/*/* and run: holdfast verify --all
 for a vault of your own: holdfast init --help
-`, d.dir)
+`, shellWord(d.dir), shellWord("files://"+d.dir+"/part"))
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -74,7 +76,8 @@ func (a *app) doctor(ctx context.Context) error {
 	d.keys(s)
 	d.store(ctx, s)
 	for _, name := range s.cfg.VaultNames() {
-		d.vault(s.cfg.Vaults[name])
+		d.vault(s.cfg.Vaults[name], s.host != nil)
+		d.placement(s.cfg, s.cfg.Vaults[name])
 	}
 	err = a.print(map[string]any{"checks": d.list}, func() {
 		var rows [][]string
@@ -93,7 +96,9 @@ func (d *diagnosis) keys(s *session) {
 		d.ok("host key", "signs as "+s.host.Signer.Verifier)
 	}
 	to, err := s.recipients()
-	if d.check("recipients", fmt.Sprintf("%d", len(to)), err) {
+	if err != nil && needless(s.cfg, err) {
+		d.warn("recipients", err.Error()+": needed to take snapshots only")
+	} else if d.check("recipients", fmt.Sprintf("%d", len(to)), err) {
 		if escrow, err := s.cfg.Escrow(); err == nil && len(escrow) == 0 {
 			d.warn("escrow", "none: if the identity is lost, so is every snapshot")
 		}
@@ -125,8 +130,9 @@ func (d *diagnosis) store(ctx context.Context, s *session) {
 	}
 }
 
-// vault checks that a vault is there. Whether it is sound is found out when it is dumped.
-func (d *diagnosis) vault(v *config.Vault) {
+// vault checks that a vault is there, where snapshots of it are taken. Whether it is sound is
+// found out when it is dumped.
+func (d *diagnosis) vault(v *config.Vault, taken bool) {
 	what := "vault " + v.Name
 	if _, err := source(v); err != nil {
 		d.check(what, "", err)
@@ -135,6 +141,10 @@ func (d *diagnosis) vault(v *config.Vault) {
 	path, err := home(v.Kind, v)
 	if err == nil {
 		_, err = os.Stat(path)
+	}
+	if errors.Is(err, fs.ErrNotExist) && !taken {
+		d.warn(what, v.Kind+" at "+path+": nothing is there, as before a restore")
+		return
 	}
 	d.check(what, v.Kind+" at "+path, err)
 }

@@ -38,7 +38,8 @@ func (a *app) cmdInit() *cobra.Command {
   identity.txt    the private key that opens them: move it away from this host
 
 The store is tried out first, and nothing is overwritten. With a configuration that is there
-already, without --repository, only what is missing is made: the host key and the repository.`,
+already, without --repository, only what is missing is made: the host key and the repository.
+That is how a second host joins; the others believe it once its verifier is in their keys.trust.`,
 		Example: `  holdfast init --repository 's3://acme-backups/prod?region=eu-central-1' --vault desktop=sqlite:///srv/vault/vault.db
   holdfast init --repository file:///mnt/backup --vault keys=files:///etc/vault --escrow age1pq1...
   holdfast init --repository file:///mnt/backup --recipient file:team.txt`,
@@ -47,7 +48,7 @@ already, without --repository, only what is missing is made: the host key and th
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.repository, "repository", "", "where snapshots go: s3://bucket/prefix?region=… or file:///folder (`URL`)")
-	f.StringArrayVar(&o.vaults, "vault", nil, "a vault to protect, as `NAME=URL`: sqlite:///path, files:///dir, postgres://…, vault+https://host:8200")
+	f.StringArrayVar(&o.vaults, "vault", nil, "a vault to protect, as `NAME=URL`: sqlite:///path or files:///dir (the kinds that this version handles)")
 	f.StringArrayVar(&o.recipients, "recipient", nil, "encrypt to this `RECIPIENT` (or file:PATH) instead of a new key")
 	f.StringArrayVar(&o.escrow, "escrow", nil, "encrypt to this `RECIPIENT` (or file:PATH) too, whose identity lies offline")
 	f.StringArrayVar(&o.trust, "trust", nil, "believe snapshots of the host with this verifier `KEY`")
@@ -132,8 +133,16 @@ func (a *app) initAgain(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", cfg.Repository.URL, err)
 	}
-	return a.printInit(initiated{Repository: cfg.Repository.URL, ID: r.ID, Config: a.configFile, HostKey: string(cfg.Keys.Host),
-		Verifier: host.Signer.Verifier, Warnings: warnings, Next: []string{"holdfast doctor", "holdfast snapshot --all"}})
+	res := initiated{Repository: cfg.Repository.URL, ID: r.ID, Config: a.configFile, HostKey: string(cfg.Keys.Host),
+		Verifier: host.Signer.Verifier, Warnings: append([]string{}, warnings...)}
+	if _, err := cfg.Recipients(); err != nil {
+		res.Warnings = append(res.Warnings, err.Error()+": no snapshot can be taken here before that is mended")
+	}
+	if fresh {
+		res.Next = append(res.Next, "add the verifier to keys.trust of the other hosts, so that they believe this one")
+	}
+	res.Next = append(res.Next, "holdfast doctor", "holdfast snapshot --all")
+	return a.printInit(res)
 }
 
 // writeHostKey writes a new host key, unless the repository is one that it could not be used for.
@@ -206,8 +215,12 @@ func (a *app) printInit(r initiated) error {
 		a.warn(w, "")
 	}
 	return a.print(r, func() {
+		if a.quiet {
+			return
+		}
 		a.printf("repository %s at %s\n", r.ID, r.Repository)
-		for _, f := range [][2]string{{"configuration", r.Config}, {"host key", r.HostKey}, {"recipients", r.Recipients}, {"identity", r.Identity}} {
+		for _, f := range [][2]string{{"configuration", r.Config}, {"host key", r.HostKey}, {"recipients", r.Recipients},
+			{"identity", r.Identity}, {"verifier:", r.Verifier}} {
 			if f[1] != "" {
 				a.printf("%-14s %s\n", f[0], f[1])
 			}

@@ -8,10 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
+
+	"holdfast/snapshot"
 )
 
 func (a *app) cmdKey() *cobra.Command {
@@ -132,29 +135,46 @@ func syncDir(dir string) error {
 
 func (a *app) cmdKeyShow() *cobra.Command {
 	return &cobra.Command{
-		Use:     "show FILE",
-		Short:   "Print the recipients of an identity file",
-		Long:    "Prints the public side of each identity in FILE (- is standard input), one a line. The identities themselves are never printed.",
-		Example: "  holdfast key show identity.txt\n  age -d identity.txt.age | holdfast key show -",
+		Use:   "show FILE",
+		Short: "Print the public side of an identity file or a host key",
+		Long: `Prints the public side of each identity in FILE (- is standard input), one a line: the recipients.
+Of a host key it prints the verifier, for keys.trust of other hosts. Nothing secret is ever printed.`,
+		Example: "  holdfast key show identity.txt\n  holdfast key show host.key\n  age -d identity.txt.age | holdfast key show -",
 		Args:    wants(cobra.ExactArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) error {
-			recipients, err := a.recipientsOf(args[0])
-			if err != nil {
-				return fmt.Errorf("reading identities of %s: %w", args[0], err)
-			}
-			return a.print(map[string][]string{"recipients": recipients}, func() {
-				for _, r := range recipients {
-					a.printf("%s\n", r)
-				}
-			})
-		},
+		RunE:    func(_ *cobra.Command, args []string) error { return a.showKey(args[0]) },
 	}
 }
+
+func (a *app) showKey(name string) error {
+	b, err := a.readKeyFile(name)
+	if err != nil {
+		return fmt.Errorf("reading identities of %s: %w", name, err)
+	}
+	if hostKeyLine.Match(b) {
+		host, err := snapshot.ParseHostKey(bytes.NewReader(b))
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return a.print(map[string]string{"verifier": host.Signer.Verifier}, func() { a.printf("%s\n", host.Signer.Verifier) })
+	}
+	recipients, err := recipientsOf(name, b)
+	if err != nil {
+		return fmt.Errorf("reading identities of %s: %w", name, err)
+	}
+	return a.print(map[string][]string{"recipients": recipients}, func() {
+		for _, r := range recipients {
+			a.printf("%s\n", r)
+		}
+	})
+}
+
+// hostKeyLine is what only a host key has.
+var hostKeyLine = regexp.MustCompile(`(?m)^(sign|index|chunks) `)
 
 // maxKeyFile bounds what is read as an identity file.
 const maxKeyFile = 1 << 20
 
-func (a *app) recipientsOf(name string) ([]string, error) {
+func (a *app) readKeyFile(name string) ([]byte, error) {
 	in := a.stdin
 	if name != "-" {
 		f, err := os.Open(name)
@@ -165,12 +185,14 @@ func (a *app) recipientsOf(name string) ([]string, error) {
 		in = f
 	}
 	b, err := io.ReadAll(io.LimitReader(in, maxKeyFile+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(b) > maxKeyFile:
-		return nil, errors.New("larger than 1 MiB")
-	case bytes.HasPrefix(b, []byte("age-encryption.org/")), bytes.HasPrefix(b, []byte("-----BEGIN AGE ENCRYPTED")):
+	if err == nil && len(b) > maxKeyFile {
+		err = errors.New("larger than 1 MiB")
+	}
+	return b, err
+}
+
+func recipientsOf(name string, b []byte) ([]string, error) {
+	if bytes.HasPrefix(b, []byte("age-encryption.org/")) || bytes.HasPrefix(b, []byte("-----BEGIN AGE ENCRYPTED")) {
 		return nil, &usage{message: "the file is encrypted", hint: "age -d " + name + " | holdfast key show -"}
 	}
 	identities, err := age.ParseIdentities(bytes.NewReader(b))

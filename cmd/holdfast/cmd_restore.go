@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"holdfast/cmd/holdfast/config"
 	"holdfast/restore"
 )
 
@@ -31,18 +32,25 @@ read, loaded, counted and compared, the target is as it was.
 
 --dry-run alone reads and proves the whole snapshot, prints the plan and writes nothing.
 --dry-run --to URL checks the target too and really loads it, into nothing that stays.
-A target that holds anything is refused (exit 6) without --replace.`,
+A target that holds anything is refused (exit 6) without --replace. What restores are made of is
+never replaced: the repository, the configuration, the keys, the cache.
+--to takes a path as it stands: no escapes, so that %, ? and # in a name mean themselves.`,
 		Example: `  holdfast restore --vault payments --dry-run -i identity.txt
   holdfast restore latest --vault desktop --to sqlite:///tmp/vault.db -i identity.txt
   holdfast restore --vault keys --only 'store/stripe*' --to files:///tmp/found -i identity.txt
   holdfast restore --vault desktop --as-of 2026-11-01T00:00:00Z --replace -i identity.txt`,
 		Args: wants(cobra.MaximumNArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.restore(cmd.Context(), first(args), o) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.to == "" && cmd.Flags().Changed("to") { // an unset variable, and not the vault's own place
+				return misuse(errors.New("--to is empty"))
+			}
+			return a.restore(cmd.Context(), first(args), o)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.vault, "vault", "", "the snapshot's `VAULT`")
 	f.StringVar(&o.asOf, "as-of", "", "the newest snapshot that shows this `TIME` or an earlier one")
-	f.StringVar(&o.to, "to", "", "where to: a path or `URL` such as sqlite:///path or files:///dir; without it, where the vault is")
+	f.StringVar(&o.to, "to", "", "where to: a path or `URL` such as sqlite:///path or files:///dir, without escapes; else where the vault is")
 	f.StringArrayVar(&o.only, "only", nil, "only what matches `PATTERN`: a path, or a glob with ** for any folders")
 	f.BoolVar(&o.dryRun, "dry-run", false, "change nothing")
 	f.BoolVar(&o.replace, "replace", false, "let what is in the target give way")
@@ -76,7 +84,7 @@ func (a *app) restore(ctx context.Context, name string, o restoreOptions) error 
 	if err != nil {
 		return err
 	}
-	ids, err := identities(o.identities)
+	ids, err := s.identities(o.identities)
 	if err != nil {
 		return err
 	}
@@ -104,8 +112,12 @@ func (a *app) restore(ctx context.Context, name string, o restoreOptions) error 
 		return fmt.Errorf("snapshot %s of %s: %w", m.ID, m.Vault, err)
 	}
 	took := time.Since(began).Round(time.Millisecond)
-	s.log.Info("restored", "snapshot", m.ID, "source", m.Vault, "elapsed", took)
-	return a.print(restored{plan, o.dryRun, &loaded, took.Seconds()}, func() { a.printRestored(loaded, where, o, took) })
+	done := "restored"
+	if o.dryRun {
+		done = "rehearsed"
+	}
+	s.log.Info(done, "snapshot", m.ID, "source", m.Vault, "elapsed", took)
+	return a.print(restored{plan, o.dryRun, &loaded, took.Seconds()}, func() { a.printRestored(loaded, m.Kind, where, o, took) })
 }
 
 // restoreTarget chooses the target once; the path through it is the same for all.
@@ -117,7 +129,11 @@ func (s *session) restoreTarget(snap *restore.Snapshot, o restoreOptions) (resto
 		}
 		return restore.Discard{Checker: checkers()[m.Kind]}, "", nil
 	}
-	return target(m.Kind, s.cfg.Vaults[m.Vault], place{url: o.to, only: o.only, streams: snap.Streams(), replace: o.replace, rehearse: o.dryRun})
+	t, where, err := target(m.Kind, s.cfg.Vaults[m.Vault], place{url: o.to, only: o.only, streams: snap.Streams(), replace: o.replace, rehearse: o.dryRun})
+	if err != nil {
+		return nil, "", err
+	}
+	return t, where, s.guard(where, o.identities)
 }
 
 func (a *app) printPlan(p restore.Plan, o restoreOptions) {
@@ -139,7 +155,7 @@ func (a *app) printPlan(p restore.Plan, o restoreOptions) {
 	}
 }
 
-func (a *app) printRestored(l restore.Loaded, where string, o restoreOptions, took time.Duration) {
+func (a *app) printRestored(l restore.Loaded, kind, where string, o restoreOptions, took time.Duration) {
 	var rows, size int64
 	for _, st := range l.Streams {
 		rows += st.Rows
@@ -155,5 +171,16 @@ func (a *app) printRestored(l restore.Loaded, where string, o restoreOptions, to
 	for _, n := range l.Notes {
 		a.note("note: %s", n)
 	}
-	a.printf("%s: %d rows, %s, counted and compared, in %s\n", verb, rows, bytesText(size), took)
+	a.printf("%s: %s, %s, counted and compared, in %s\n", verb, rowsText(kind, rows), bytesText(size), took)
+}
+
+// rowsText says how much was restored, in the words of the kind.
+func rowsText(kind string, n int64) string {
+	switch {
+	case kind != config.KindFiles:
+		return fmt.Sprintf("%d rows", n)
+	case n == 1:
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
 }

@@ -56,7 +56,12 @@ type taken struct {
 	Snapshot *snapshot.Manifest `json:"snapshot,omitempty"`
 	Error    string             `json:"error,omitempty"`
 	Exit     int                `json:"exit"`
+
+	outcome string // for people, if there is no snapshot
 }
+
+// errNotAttempted is what became of a vault whose turn did not come.
+var errNotAttempted = errors.New("not attempted")
 
 func (a *app) snapshot(ctx context.Context, names []string, o snapshotOptions) error {
 	s, err := a.open(ctx)
@@ -77,7 +82,7 @@ func (a *app) snapshot(ctx context.Context, names []string, o snapshotOptions) e
 		return err
 	}
 	if len(names) == 0 {
-		return misuse(errors.New("say which vaults, or --all"))
+		return &usage{message: "say which vaults, or --all", hint: s.vaultsHint()}
 	}
 	tags, err := parseTags(o.tags)
 	if err != nil {
@@ -86,20 +91,27 @@ func (a *app) snapshot(ctx context.Context, names []string, o snapshotOptions) e
 	var results []taken
 	var errs []error
 	for _, name := range names {
-		m, err := a.take(ctx, s, s.cfg.Vaults[name], tags, o)
-		results = append(results, takenOf(name, m, err))
-		if err != nil {
-			errs = append(errs, err)
-		}
-		if ctx.Err() != nil {
-			break
-		}
+		m, err := a.takeNext(ctx, s, s.cfg.Vaults[name], tags, o)
+		results = append(results, takenOf(ctx, name, m, err))
+		errs = append(errs, err)
 	}
 	err = a.print(map[string]any{"snapshots": results}, func() { a.printTaken(results, len(names) > 1) })
 	return together(append(errs, err)...)
 }
 
+// takeNext takes the next vault's snapshot, unless the run was interrupted. A commit is not: who
+// interrupts one gets its snapshot, and an error for each vault that is left.
+func (a *app) takeNext(ctx context.Context, s *session, v *config.Vault, tags map[string]string, o snapshotOptions) (*snapshot.Manifest, error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("snapshot of %s: %w", v.Name, errNotAttempted)
+	}
+	return a.take(ctx, s, v, tags, o)
+}
+
 func (a *app) take(ctx context.Context, s *session, v *config.Vault, tags map[string]string, o snapshotOptions) (*snapshot.Manifest, error) {
+	if err := checkPlacement(s.cfg, v); err != nil {
+		return nil, err
+	}
 	src, err := source(v)
 	if err != nil {
 		return nil, err
@@ -156,10 +168,16 @@ func adviseVault(err error) error {
 	return err
 }
 
-func takenOf(name string, m *snapshot.Manifest, err error) taken {
-	t := taken{Vault: name, Snapshot: m}
+func takenOf(ctx context.Context, name string, m *snapshot.Manifest, err error) taken {
+	t := taken{Vault: name, Snapshot: m, outcome: "failed"}
+	if errors.Is(err, errNotAttempted) {
+		t.outcome = "not attempted"
+	}
 	if err != nil {
 		t.Error = err.Error()
+		if ctx.Err() != nil {
+			err = &interrupted{err}
+		}
 		t.Exit, _ = judge(err)
 	}
 	return t
@@ -169,7 +187,7 @@ func (a *app) printTaken(results []taken, several bool) {
 	for _, r := range results {
 		if r.Snapshot == nil {
 			if several {
-				a.printf("%s: failed\n", r.Vault)
+				a.printf("%s: %s\n", r.Vault, r.outcome)
 			}
 			continue
 		}

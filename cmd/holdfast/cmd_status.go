@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,7 +20,9 @@ func (a *app) cmdStatus() *cobra.Command {
 		Use:   "status [VAULT ...]",
 		Short: "Show whether the vaults are protected as promised",
 		Long: `For each vault: its newest snapshot, the newest that was verified, and whether that is within the
-RPO of its objectives. A vault without a snapshot misses any objective. Exit code 5 if one is missed.`,
+RPO of its objectives. A vault without a snapshot misses any objective. Exit code 5 if one is missed,
+3 if snapshots cannot be relied on. What verification found damaged stays so until all of it was found
+good at the same level or a higher one; a sample proves damage, and never that there is none.`,
 		Example: "  holdfast status\n  holdfast status payments --json",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args) },
 	}
@@ -37,7 +41,10 @@ type vaultStatus struct {
 	Verified     snapshot.ID `json:"verified,omitempty"` // newest that was found good
 	VerifiedAsOf *time.Time  `json:"verified_as_of,omitempty"`
 	RPO          float64     `json:"rpo_seconds,omitempty"`
-	State        string      `json:"state"` // ok, stale, unverified, missing, damaged
+	State        string      `json:"state"`             // ok, stale, unverified, missing, damaged
+	Problem      string      `json:"problem,omitempty"` // with the vault as a whole
+
+	problem error
 }
 
 func (a *app) status(ctx context.Context, names []string) error {
@@ -85,25 +92,80 @@ func (s *session) status(ctx context.Context, v *config.Vault, now time.Time) (v
 		if err != nil && !errors.Is(err, snapshot.ErrDamaged) {
 			return st, err
 		}
-		n := len(findings)
-		if n > 0 && !findings[n-1].Good {
+		damaged, verified := standing(findings)
+		if damaged {
 			st.Damaged++
 			continue
 		}
 		if st.Latest == "" {
 			st.Latest, st.DataAsOf, st.Age = e.ID, &e.Manifest.DataAsOf, now.Sub(e.Manifest.DataAsOf).Seconds()
 		}
-		if n > 0 {
+		if verified {
 			st.Verified, st.VerifiedAsOf = e.ID, &e.Manifest.DataAsOf
 		}
+	}
+	st.problem = s.compareLease(ctx, v.Name, list)
+	if st.problem != nil && !errors.Is(st.problem, snapshot.ErrDamaged) {
+		return st, st.problem
+	}
+	if st.problem != nil {
+		st.Problem = st.problem.Error()
 	}
 	st.State = st.judge(v.Objectives.RPO.Std(), now)
 	return st, nil
 }
 
+// levels of verification, from the cheapest to the most telling.
+var levels = []string{snapshot.LevelChecksum, snapshot.LevelContent, snapshot.LevelRestore}
+
+// standing is what the findings about one snapshot, oldest first, come to. Damage stands until
+// a later finding of the same level or a higher one is good, and that one read all of it.
+func standing(findings []snapshot.Finding) (damaged, verified bool) {
+	bad := -1 // the highest level at which damage stands
+	for _, f := range findings {
+		level := max(0, slices.Index(levels, f.Level))
+		sampled := f.Sample > 0 && f.Sample < 100
+		switch {
+		case !f.Good:
+			bad, verified = max(bad, level), false
+		case !sampled && level >= bad:
+			bad, verified = -1, true
+		}
+	}
+	return bad >= 0, verified
+}
+
+// compareLease compares the newest of a vault's snapshots that can be trusted with the one that its
+// lease names: a snapshot that was deleted whole leaves no other trace.
+func (s *session) compareLease(ctx context.Context, vault string, list []snapshot.Entry) error {
+	newest := snapshot.ID("")
+	for _, e := range list {
+		if e.Err == nil {
+			newest = e.ID
+		}
+	}
+	l, err := snapshot.ReadLease(ctx, s.store, s.repository.ID, vault, s.trust)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && len(list) == 0:
+		return nil // nothing was ever taken
+	case errors.Is(err, fs.ErrNotExist):
+		return snapshot.Damaged(snapshot.LeaseKey(vault), "missing")
+	case err != nil:
+		return err
+	case l.Last <= newest:
+		return nil
+	}
+	// It may have been committed since the listing.
+	_, err = snapshot.ReadManifest(ctx, s.store, s.repository.ID, vault, l.Last, s.trust)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the newest snapshot, %s, is missing: %w", l.Last, snapshot.ErrDamaged)
+	}
+	return err
+}
+
 func (st vaultStatus) judge(rpo time.Duration, now time.Time) string {
 	switch {
-	case st.Damaged > 0:
+	case st.Damaged > 0, st.problem != nil:
 		return "damaged"
 	case st.Latest == "":
 		return "missing"
@@ -120,12 +182,14 @@ func (st vaultStatus) judge(rpo time.Duration, now time.Time) string {
 // err is what the state means for the exit code. A snapshot that nobody has verified yet is said,
 // and is an error only once the objective has run out on the last one that was.
 func (st vaultStatus) err() error {
-	switch st.State {
-	case "damaged":
+	switch {
+	case st.problem != nil:
+		return fmt.Errorf("%s: %w", st.Vault, st.problem)
+	case st.State == "damaged":
 		return fmt.Errorf("%s: %s cannot be relied on: %w", st.Vault, count(st.Damaged, "snapshot"), snapshot.ErrDamaged)
-	case "missing":
+	case st.State == "missing":
 		return advise(fmt.Errorf("%s: there is no snapshot: %w", st.Vault, errObjective), "`holdfast snapshot "+st.Vault+"` takes one")
-	case "stale":
+	case st.State == "stale":
 		return advise(fmt.Errorf("%s: the newest snapshot is of %s: %w", st.Vault, stamp(*st.DataAsOf), errObjective),
 			"find out why none was taken since; `holdfast snapshot "+st.Vault+"` takes one")
 	}

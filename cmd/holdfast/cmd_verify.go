@@ -42,7 +42,7 @@ Without ids, --vault checks all snapshots of a vault and --all those of every va
 	f.StringVar(&o.vault, "vault", "", "the `VAULT` to check")
 	f.BoolVar(&o.all, "all", false, "every configured vault")
 	f.StringVar(&o.level, "level", snapshot.LevelChecksum, "`LEVEL`: checksum or content")
-	f.IntVar(&o.sample, "sample", 0, "read only this `PERCENT` of the packs (level checksum)")
+	f.IntVar(&o.sample, "sample", 0, "read only this `PERCENT` of the packs")
 	f.StringArrayVarP(&o.identities, "identity", "i", nil, "identity `FILE` that opens the snapshots (level content)")
 	cmd.ValidArgsFunction = a.completeSnapshots
 	a.completeFlag(cmd, "vault", a.completeVaults)
@@ -57,8 +57,6 @@ func (o verifyOptions) check(ids []string) error {
 		return misuse(fmt.Errorf("--level %q: use checksum or content", o.level))
 	case o.sample < 0 || o.sample > 100:
 		return misuse(fmt.Errorf("--sample %d: use 1 to 100", o.sample))
-	case o.sample > 0 && o.sample < 100 && o.level != snapshot.LevelChecksum:
-		return misuse(errors.New("--sample reads a part of the packs, --level content all of them: use one of the two"))
 	case o.all && (o.vault != "" || len(ids) > 0):
 		return misuse(errors.New("--all goes with neither --vault nor ids"))
 	case !o.all && o.vault == "" && len(ids) == 0:
@@ -81,7 +79,7 @@ func (a *app) verify(ctx context.Context, ids []string, o verifyOptions) error {
 		a.warn("there is no host key here, so what is found is not stored", "")
 	}
 	if o.level == snapshot.LevelContent {
-		if v.Identities, err = identities(o.identities); err != nil {
+		if v.Identities, err = s.identities(o.identities); err != nil {
 			return err
 		}
 	}
@@ -96,12 +94,14 @@ func (a *app) verify(ctx context.Context, ids []string, o verifyOptions) error {
 	var errs []error
 	for _, w := range work {
 		res, err := v.Vault(ctx, w.vault, w.ids...)
+		if res != nil {
+			results = append(results, res)
+			errs = append(errs, res.Err())
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		results = append(results, res)
-		errs = append(errs, res.Err())
 		if len(res.Findings) == 0 && len(res.Damage) == 0 {
 			// Nothing was found wrong, because there was nothing: that is no success.
 			errs = append(errs, fmt.Errorf("verifying %s: %w", w.vault, snapshot.ErrNoSnapshot))
@@ -118,6 +118,9 @@ func (s *session) verifier(level string) *verify.Verifier {
 		Checkers: checkers(), HostName: s.hostName, Tool: tool(), Log: s.log}
 	if s.host != nil {
 		v.Signer = &s.host.Signer
+	}
+	if lock := s.cfg.Repository.Lock; lock.Mode != "" {
+		v.Lock = snapshot.Lock{Mode: lock.Mode, Until: time.Now().AddDate(0, 0, lock.Days).UTC().Truncate(time.Second)}
 	}
 	return v
 }

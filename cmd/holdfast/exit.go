@@ -46,10 +46,12 @@ var verdicts = []struct {
 	{as[*interrupted], exitInterrupted, ""},
 	{as[*panicError], exitFailed, "this is a bug in holdfast; run again with --verbose and report what it prints"},
 	{is(snapshot.ErrUntrusted), exitDamaged, "if that host is yours, add its public key to keys.trust"}, // more telling than damage, which it is too
+	{damagedRepository, exitDamaged, "restore the object `repository` from a copy or an earlier version of it; nothing else is lost"},
 	{is(snapshot.ErrDamaged), exitDamaged, "run verify on this vault, then restore the newest snapshot that passes"},
 	{as[*age.NoIdentityMatchError], exitDamaged, "pass the identity of one of this snapshot's recipients with -i"},
 	{is(restore.ErrOccupied), exitRefused, "restore to another place, or pass --replace"},
 	{is(errRefused), exitRefused, ""},
+	{is(errTargetForeign), exitRefused, "nothing but a database is replaced: move the file away if its place is meant"},
 	{is(errTargetInUse), exitRefused, "stop what has it open first, or restore to another place"},
 	{is(errObjective), exitObjective, ""},
 	{is(snapshot.ErrLeaseHeld), exitLeased, "wait for it to end; a lease left by a crash expires by itself"},
@@ -77,6 +79,7 @@ var verdicts = []struct {
 	{is(errVaultLocked), exitFailed, "try again when its application pauses, or raise busy_timeout"},
 	{is(errFileChanged), exitFailed, "try again, exclude what always changes, or set on_change: warn"},
 	{is(errNothingChosen), exitFailed, "patterns begin at the vault's folder: `logs/*` is what lies in logs, `**/*.log` every .log"},
+	{is(syscall.ECONNREFUSED), exitFailed, "is the server running, and the endpoint right?"},
 	{is(snapshot.ErrRetained), exitFailed, "it can be deleted when its lock has ended"},
 	{is(syscall.ENOSPC), exitFailed, "free some room on the disk"},
 	{is(fs.ErrPermission), exitFailed, "run as a user who may, or change the file's mode"},
@@ -93,6 +96,13 @@ func is(target error) func(error) bool {
 func as[T error](err error) bool {
 	var t T
 	return errors.As(err, &t)
+}
+
+// damagedRepository tells damage of the one object that everything begins with: verify cannot
+// say more about it, since it has to open it too.
+func damagedRepository(err error) bool {
+	d := (*snapshot.Damage)(nil)
+	return errors.As(err, &d) && d.Key == snapshot.RepositoryKey
 }
 
 // A hinter is an error that says itself what to do.

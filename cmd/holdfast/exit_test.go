@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"filippo.io/age"
@@ -31,6 +32,7 @@ func TestErrorsLeadToTheirExitCodes(t *testing.T) {
 		{config.ErrSecretMissing, 2, "set it"},
 		{errNeedIdentity, 2, "-i"},
 		{snapshot.Damaged("packs/ab", "wrong digest"), 3, "verify"},
+		{snapshot.Damaged(snapshot.RepositoryKey, "missing"), 3, "restore the object"},
 		{&age.NoIdentityMatchError{}, 3, "-i"},
 		{snapshot.ErrUntrusted, 3, "keys.trust"},
 		{snapshot.ErrLeaseHeld, 4, "wait"},
@@ -42,6 +44,7 @@ func TestErrorsLeadToTheirExitCodes(t *testing.T) {
 		{&interrupted{snapshot.ErrDenied}, 130, ""},
 		{&panicError{value: "x"}, 1, "bug"},
 		{snapshot.ErrDenied, 1, "credentials"},
+		{syscall.ECONNREFUSED, 1, "endpoint"},
 		{snapshot.ErrNoBucket, 1, "repository.url"},
 		{snapshot.ErrFull, 1, "room"},
 		{&fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}, 1, "user"},

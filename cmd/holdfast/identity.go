@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,7 @@ import (
 	"filippo.io/age/agessh"
 	"filippo.io/age/armor"
 	"filippo.io/age/plugin"
+	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
 )
 
@@ -21,8 +24,9 @@ var errNeedIdentity = errors.New("an identity is needed")
 const maxIdentityFile = 64 << 10
 
 // identities reads the identity files of -i: age identities, plugin identities, an SSH private
-// key, or any of these encrypted with a passphrase, which is asked for on the terminal.
-func identities(paths []string) ([]age.Identity, error) {
+// key, or any of these encrypted with a passphrase, which is asked for on the terminal. A file
+// called - is standard input.
+func (s *session) identities(paths []string) ([]age.Identity, error) {
 	if len(paths) == 0 {
 		return nil, errNeedIdentity
 	}
@@ -32,7 +36,7 @@ func identities(paths []string) ([]age.Identity, error) {
 			return nil, &usage{message: "-i takes the file of an identity, and was given an identity itself",
 				hint: "write it to a file that only you can read; the shell's history has it now"}
 		}
-		ids, err := identityFile(path)
+		ids, err := s.identityFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("reading identity file %s: %w", path, err)
 		}
@@ -47,13 +51,17 @@ func isIdentity(text string) bool {
 	return strings.HasPrefix(text, "AGE-SECRET-KEY-") || strings.HasPrefix(text, "AGE-PLUGIN-")
 }
 
-func identityFile(path string) ([]age.Identity, error) {
-	f, err := openSecretFile(path)
-	if err != nil {
-		return nil, err
+func (s *session) identityFile(path string) ([]age.Identity, error) {
+	in := s.stdin
+	if path != "-" {
+		f, err := openSecretFile(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxIdentityFile+1))
+	b, err := io.ReadAll(io.LimitReader(in, maxIdentityFile+1))
 	if err != nil {
 		return nil, err
 	}
@@ -66,13 +74,40 @@ func identityFile(path string) ([]age.Identity, error) {
 		}
 	}
 	if bytes.Contains(b, []byte("-----BEGIN")) {
-		id, err := agessh.ParseIdentity(b)
+		id, err := sshIdentity(path, b)
 		if err != nil {
-			return nil, errors.New("the SSH key is encrypted or of an unknown type")
+			return nil, err
 		}
 		return []age.Identity{id}, nil
 	}
 	return parseIdentities(string(b))
+}
+
+// sshIdentity reads an SSH private key. Its passphrase is asked for at once, so that a wrong one
+// is told as such, and not as a snapshot that does not open.
+func sshIdentity(path string, b []byte) (age.Identity, error) {
+	id, err := agessh.ParseIdentity(b)
+	if locked := (*ssh.PassphraseMissingError)(nil); !errors.As(err, &locked) {
+		if err != nil {
+			return nil, errors.New("the SSH key is damaged, or neither ed25519 nor RSA")
+		}
+		return id, nil
+	}
+	pass, err := askPassphrase(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ssh.ParseRawPrivateKeyWithPassphrase(b, pass)
+	if err != nil {
+		return nil, errors.New("the passphrase is wrong, or the file is damaged")
+	}
+	switch key := key.(type) {
+	case *ed25519.PrivateKey:
+		return agessh.NewEd25519Identity(*key)
+	case *rsa.PrivateKey:
+		return agessh.NewRSAIdentity(key)
+	}
+	return nil, errors.New("the SSH key is neither ed25519 nor RSA")
 }
 
 // parseIdentities reads a line each. Errors quote no line, since it may be a secret.
@@ -126,16 +161,9 @@ func isEncrypted(b []byte) bool {
 const maxWork = 20
 
 func decryptIdentities(path string, b []byte) ([]byte, error) {
-	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	pass, err := askPassphrase(path)
 	if err != nil {
-		return nil, errors.New("it is encrypted with a passphrase, and there is no terminal to ask for it")
-	}
-	defer tty.Close()
-	fmt.Fprintf(tty, "Passphrase of %s: ", path)
-	pass, err := term.ReadPassword(int(tty.Fd()))
-	fmt.Fprintln(tty)
-	if err != nil {
-		return nil, fmt.Errorf("asking for its passphrase: %w", err)
+		return nil, err
 	}
 	id, err := age.NewScryptIdentity(string(pass))
 	if err != nil {
@@ -151,4 +179,20 @@ func decryptIdentities(path string, b []byte) ([]byte, error) {
 		return nil, errors.New("the passphrase is wrong, or the file is damaged")
 	}
 	return io.ReadAll(io.LimitReader(r, maxIdentityFile))
+}
+
+// askPassphrase asks on the terminal, even where standard input is something else.
+func askPassphrase(path string) ([]byte, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil, errors.New("it is encrypted with a passphrase, and there is no terminal to ask for it")
+	}
+	defer tty.Close()
+	fmt.Fprintf(tty, "Passphrase of %s: ", path)
+	pass, err := term.ReadPassword(int(tty.Fd()))
+	fmt.Fprintln(tty)
+	if err != nil {
+		return nil, fmt.Errorf("asking for its passphrase: %w", err)
+	}
+	return pass, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/signal"
@@ -19,6 +20,9 @@ func TestMain(m *testing.M) {
 		"holdfast-panic": func() { // the same, with a command that is broken
 			os.Exit(guarded(os.Args[1:]))
 		},
+		"holdfast-stopped": func() { // the same, with a signal that comes when the first snapshot is taken
+			os.Exit(stopped(os.Args[1:]))
+		},
 		"holdfast-wait": func() { // a command that lasts until a signal comes
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -35,6 +39,23 @@ func guarded(args []string) int {
 type panicking struct{}
 
 func (panicking) Write([]byte) (int, error) { panic("broken output") }
+
+// stopped runs a command line that is asked to stop once it says that a snapshot was taken.
+func stopped(args []string) int {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	return run(ctx, args, os.Stdin, os.Stdout, stopping{stop})
+}
+
+// stopping is a standard error that calls stop.
+type stopping struct{ stop func() }
+
+func (s stopping) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("snapshot taken")) {
+		s.stop()
+	}
+	return os.Stderr.Write(b)
+}
 
 // waiting runs a command that reads standard input for ever, and interrupts itself.
 func waiting(ctx context.Context) int {

@@ -75,9 +75,9 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "holdfast",
 		Short: "Back up secrets vaults so that a restore is proven",
-		Long: `Holdfast takes snapshots of secrets vaults (PostgreSQL, SQLite, HashiCorp Vault and
-OpenBao, files), encrypts them with age so that this host cannot read them, stores
-them in S3 or a folder, verifies them, rehearses their restore and reports on it.
+		Long: `Holdfast takes snapshots of secrets vaults, encrypts them with age so that this host
+cannot read them, stores them in S3 or a folder, verifies them and rehearses their
+restore. This version handles vaults of the kinds ` + strings.Join(handledKinds(), " and ") + `.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 damage found, 4 another
 run holds the lease, 5 objective missed, 6 refused for safety, 130 interrupted.`,

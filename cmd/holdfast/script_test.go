@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,7 +93,7 @@ func atHome(e *testscript.Env) error {
 	e.Setenv("CANARY", canary)
 	e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 	e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
-	return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
+	return errors.Join(os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700), os.Mkdir(filepath.Join(e.WorkDir, "cache"), 0o700))
 }
 
 // secrets is the key of the values that no output may hold beside the canary.
@@ -226,11 +227,11 @@ func pick(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(string(out)))
 }
 
-// lockDatabase keeps everybody out of a SQLite database in rollback-journal mode for so long:
-// lock DATABASE SECONDS, in the background.
+// lockDatabase keeps everybody out of a SQLite database in rollback-journal mode, until unlock
+// or the end of the script: lock DATABASE.
 func lockDatabase(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: lock DATABASE SECONDS")
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: lock DATABASE")
 	}
 	u := url.URL{Scheme: "file", Path: ts.MkAbs(args[0]), OmitHost: true, RawQuery: "mode=rw"}
 	db, err := sql.Open("sqlite", u.String())
@@ -239,15 +240,9 @@ func lockDatabase(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	_, err = conn.ExecContext(context.Background(), "BEGIN EXCLUSIVE")
 	ts.Check(err)
-	released := make(chan error, 1)
-	release := func() { released <- errors.Join(conn.Close(), db.Close()) }
-	end := time.AfterFunc(time.Duration(number(ts, args[1]))*time.Second, release)
-	ts.Defer(func() {
-		if end.Stop() {
-			release()
-		}
-		ts.Check(<-released)
-	})
+	unlock := sync.OnceValue(func() error { return errors.Join(conn.Close(), db.Close()) })
+	ts.SetCmd("unlock", func(ts *testscript.TestScript, neg bool, args []string) { ts.Check(unlock()) })
+	ts.Defer(func() { ts.Check(unlock()) })
 }
 
 // waitForFile waits until a file is there: waitfor GLOB.
@@ -255,7 +250,7 @@ func waitForFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitfor GLOB")
 	}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if list, err := filepath.Glob(ts.MkAbs(args[0])); err == nil && len(list) > 0 {
 			return
 		}

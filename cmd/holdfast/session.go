@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +31,7 @@ type session struct {
 	host       *snapshot.HostKey // nil on a host that has no key: it reads and takes nothing
 	trust      snapshot.Trust
 	hostName   string
+	stdin      io.Reader
 	log        *slog.Logger
 }
 
@@ -52,7 +55,7 @@ func (a *app) configure(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	limitMemory(int64(cfg.Limits.Memory))
-	s := &session{cfg: cfg, log: a.log}
+	s := &session{cfg: cfg, stdin: a.stdin, log: a.log}
 	if s.hostName, err = os.Hostname(); err != nil {
 		return nil, fmt.Errorf("asking for this host's name: %w", err)
 	}
@@ -90,42 +93,6 @@ func openStore(ctx context.Context, url string) (store.Store, error) {
 		return dir.Open(path)
 	}
 	return nil, misuse(fmt.Errorf("reading store URL: %q is neither s3:// nor file://", scheme))
-}
-
-// readHostKey reads a host key that nobody else on this host can read.
-func readHostKey(path string) (*snapshot.HostKey, error) {
-	f, err := openSecretFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the host key: %w", err)
-	}
-	defer f.Close()
-	h, err := snapshot.ParseHostKey(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return h, nil
-}
-
-// errExposed means that a file with secrets can be read by others.
-var errExposed = errors.New("group or others may read it")
-
-func openSecretFile(path string) (*os.File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		err = fmt.Errorf("%s: %w", path, errExposed)
-	}
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s: not a file", path)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
 }
 
 // recipients are all who can open the snapshots that this host takes, escrow included.
@@ -166,7 +133,8 @@ func (s *session) catalog() *snapshot.Catalog {
 	return &snapshot.Catalog{Store: s.store, Repository: s.repository.ID, Trust: s.trust, Cache: s.cache()}
 }
 
-// vaults resolves the names of vaults given on the command line; all means every configured one.
+// vaults resolves the names of vaults given on the command line, each once; all means every
+// configured one.
 func (s *session) vaults(names []string, all bool) ([]string, error) {
 	if all {
 		if len(names) > 0 {
@@ -174,12 +142,16 @@ func (s *session) vaults(names []string, all bool) ([]string, error) {
 		}
 		names = s.cfg.VaultNames()
 	}
+	var once []string
 	for _, name := range names {
 		if _, err := s.vault(name); err != nil {
 			return nil, err
 		}
+		if !slices.Contains(once, name) {
+			once = append(once, name)
+		}
 	}
-	return names, nil
+	return once, nil
 }
 
 // stored resolves the name of a vault whose snapshots are asked for; "" means every configured
@@ -192,6 +164,11 @@ func (s *session) stored(vault string) ([]string, error) {
 		return nil, misuse(err)
 	}
 	return []string{vault}, nil
+}
+
+// vaultsHint lists the vaults for somebody who has not said which.
+func (s *session) vaultsHint() string {
+	return "the vaults are " + strings.Join(s.cfg.VaultNames(), ", ")
 }
 
 func (s *session) vault(name string) (*config.Vault, error) {
@@ -268,7 +245,7 @@ func (s *session) latest(ctx context.Context, vault string, asOf time.Time) (*sn
 		if names := s.cfg.VaultNames(); len(names) == 1 {
 			vault = names[0]
 		} else {
-			return nil, misuse(errors.New("say which vault with --vault"))
+			return nil, &usage{message: "say which vault with --vault", hint: s.vaultsHint()}
 		}
 	}
 	if _, err := s.stored(vault); err != nil {
@@ -281,11 +258,21 @@ func (s *session) latest(ctx context.Context, vault string, asOf time.Time) (*sn
 	for i := len(list) - 1; i >= 0; i-- {
 		e := list[i]
 		if e.Err != nil {
-			return nil, fmt.Errorf("looking for the latest snapshot of %s: %w", vault, e.Err)
+			return nil, adviseOlder(fmt.Errorf("looking for the latest snapshot of %s: %w", vault, e.Err), list[:i])
 		}
 		if asOf.IsZero() || !e.Manifest.DataAsOf.After(asOf) {
 			return e.Manifest, nil
 		}
 	}
 	return nil, fmt.Errorf("looking for the latest snapshot of %s: %w", vault, snapshot.ErrNoSnapshot)
+}
+
+// adviseOlder names the newest snapshot of list that can be trusted, where a newer one cannot.
+func adviseOlder(err error, list []snapshot.Entry) error {
+	for _, e := range slices.Backward(list) {
+		if e.Manifest != nil {
+			return advise(err, fmt.Sprintf("run verify; the newest that can be trusted is %s, and is used if you name it", e.ID))
+		}
+	}
+	return err
 }

@@ -107,7 +107,7 @@ func repositoryMistake(s string) *mistake {
 func checkKeys(c *Config, d *decoder) {
 	for i, key := range c.Keys.Trust {
 		if _, err := note.NewVerifier(key); key != "" && err != nil {
-			d.fail(d.at(fmt.Sprintf("keys/trust/%d", i)), "copy the line that `key show` prints", "this is not the public key of a signer (name+hash+key)")
+			d.fail(d.at(fmt.Sprintf("keys/trust/%d", i)), "copy the line that `holdfast key show host.key` prints on that host", "this is not the public key of a signer (name+hash+key)")
 		}
 	}
 	var lists [2][]Recipient

@@ -73,25 +73,40 @@ func TestTemplatesCommentedLinesWork(t *testing.T) {
 	on := 0
 	for _, line := range strings.Split(text, "\n") {
 		bare := strings.TrimLeft(line, " ")
-		for _, key := range []string{"lock:", "escrow:", "tables:", "timezone:", "alerts:", "  - {url:", "  - {ping:", "report:", "limits:"} {
+		for _, key := range []string{"lock:", "escrow:", "tables:", "cron:", "timezone:", "jitter:", "catch_up:", "retention:", "  standard:", "alerts:", "  - {url:", "  - {ping:", "report:", "limits:"} {
 			if strings.HasPrefix(bare, "# "+key) {
 				text = strings.Replace(text, line, line[:len(line)-len(bare)]+bare[2:], 1)
 				on++
 			}
 		}
 	}
-	if on != 9 {
-		t.Errorf("%d lines uncommented, want 9", on)
+	if on != 15 {
+		t.Errorf("%d lines uncommented, want 15", on)
 	}
 	c := parse(t, text)
-	if len(c.Alerts) != 2 || c.Repository.Lock.Days != 35 || c.Limits.UploadRate != 20<<20 {
+	if len(c.Alerts) != 2 || c.Repository.Lock.Days != 35 || c.Limits.UploadRate != 20<<20 || c.Retention["standard"] == nil || c.Jobs["nightly"].Cron == "" {
 		t.Errorf("got %+v", c)
+	}
+}
+
+func TestVaultPathIsTakenAsItIsWritten(t *testing.T) {
+	for raw, want := range map[string]VaultSpec{
+		"sqlite:///srv/50%.db":     {Name: "x", Kind: KindSQLite, Path: "/srv/50%.db"},
+		"sqlite:///srv/a%20b.db":   {Name: "x", Kind: KindSQLite, Path: "/srv/a%20b.db"},
+		"files:///srv/w/f#x?y":     {Name: "x", Kind: KindFiles, Path: "/srv/w/f#x?y"},
+		"file:///srv/http://x":     {Name: "x", Kind: KindFiles, Path: "/srv/http://x"},
+		"SQLite:///srv/v\x7f b.db": {Name: "x", Kind: KindSQLite, Path: "/srv/v\x7f b.db"},
+	} {
+		got, err := ParseVaultURL("x", raw)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%q: %v\n%s", raw, err, diff)
+		}
 	}
 }
 
 func TestVaultURLsThatCannotBeMeantAreRefused(t *testing.T) {
 	for _, raw := range []string{
-		"", "vault.db", "/srv/vault.db", "sqlite://srv/vault.db", "sqlite:vault.db", "files://dir", "mysql://u:" + canary + "@h/d",
+		"", "vault.db", "/srv/vault.db", "sqlite://srv/vault.db", "sqlite:vault.db", "sqlite:/srv/vault.db", "files:/srv", "files://dir", "mysql://u:" + canary + "@h/d",
 		"vault+https://", "vault+https://u:" + canary + "@h", "https://h:8200", "postgres://", "postgres://u:" + canary + "@%zz", "sqlite://",
 	} {
 		if v, err := ParseVaultURL("x", raw); err == nil || strings.Contains(err.Error(), canary) {

@@ -31,6 +31,9 @@ func ParseVaultURL(name, raw string) (VaultSpec, error) {
 	fail := func(message, hint string) (VaultSpec, error) {
 		return VaultSpec{}, &mistake{fmt.Sprintf("vault %s: %s", name, message), hint}
 	}
+	if v, isPath, err := pathVault(name, raw); isPath {
+		return v, err
+	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme == "" {
 		return fail("this is not a URL", vaultURLHint)
@@ -44,15 +47,6 @@ func ParseVaultURL(name, raw string) (VaultSpec, error) {
 		if holdsPassword(raw) {
 			v.URL = "env:" + envFor(name, "DSN")
 			v.Note = fmt.Sprintf("set %s to the whole URL of %s before the first snapshot; its password was not written down", envFor(name, "DSN"), name)
-		}
-		return v, nil
-	case "sqlite", "files", "file":
-		if u.Host != "" || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") {
-			return fail("the URL names no absolute path", u.Scheme+":///absolute/path, with three slashes")
-		}
-		v.Kind, v.Path = KindSQLite, pathOf(raw)
-		if u.Scheme != "sqlite" {
-			v.Kind = KindFiles
 		}
 		return v, nil
 	case "vault+https", "vault+http":
@@ -70,11 +64,19 @@ func ParseVaultURL(name, raw string) (VaultSpec, error) {
 
 const vaultURLHint = "postgres://…, sqlite:///path, files:///dir or vault+https://host:8200"
 
-// pathOf takes the path as it is written: people type file names, not escapes, so that %, ?
-// and # in a name mean themselves.
-func pathOf(raw string) string {
-	_, path, _ := strings.Cut(raw, "://")
-	return path
+// pathVault reads a URL whose scheme is that of a path. The path is as it is written: people
+// type file names, not escapes, so that %, ? and # in a name mean themselves.
+func pathVault(name, raw string) (v VaultSpec, isPath bool, err error) {
+	scheme, path, found := strings.Cut(raw, ":")
+	kind, isPath := map[string]string{"sqlite": KindSQLite, "files": KindFiles, "file": KindFiles}[strings.ToLower(scheme)]
+	if !found || !isPath {
+		return v, false, nil
+	}
+	path, slashes := strings.CutPrefix(path, "//")
+	if !slashes || !strings.HasPrefix(path, "/") {
+		return v, true, &mistake{fmt.Sprintf("vault %s: the URL names no absolute path", name), strings.ToLower(scheme) + ":///absolute/path, with three slashes"}
+	}
+	return VaultSpec{Name: name, Kind: kind, Path: path}, true, nil
 }
 
 var notEnv = regexp.MustCompile(`[^A-Z0-9]+`)

@@ -1,0 +1,19 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// handledKinds are the kinds of vault that this version dumps, checks and restores.
+func handledKinds() []string { return slices.Sorted(maps.Keys(checkers())) }
+
+// checkKind refuses a kind that a configuration may hold and this version cannot handle.
+func checkKind(kind string) error {
+	if slices.Contains(handledKinds(), kind) {
+		return nil
+	}
+	return advise(unknownKind(kind), fmt.Sprintf("this version handles vaults of the kinds %s", strings.Join(handledKinds(), " and ")))
+}
