@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -64,12 +65,15 @@ func WriteFinding(ctx context.Context, s Store, f *Finding, signer Signer, lock 
 	if err != nil {
 		return fmt.Errorf("signing a finding: %w", err)
 	}
-	name := f.Finished.UTC().Format("20060102T150405.000000000Z") + "-" + f.Level
-	key := ChecksPrefix(f.Vault) + string(f.ID) + "/" + name
-	if err := s.Put(ctx, key, b, PutOptions{Lock: lock}); err != nil {
+	if err := s.Put(ctx, f.Key(), b, PutOptions{Lock: lock}); err != nil {
 		return fmt.Errorf("storing a finding: %w", err)
 	}
 	return nil
+}
+
+// Key is where f is stored.
+func (f *Finding) Key() string {
+	return ChecksPrefix(f.Vault) + string(f.ID) + "/" + f.Finished.UTC().Format("20060102T150405.000000000Z") + "-" + f.Level
 }
 
 // ReadFindings reads the findings about one snapshot of a vault, oldest first. Those that are damaged
@@ -95,23 +99,29 @@ func ReadFindings(ctx context.Context, s Store, repository, vault string, id ID,
 }
 
 // CheckFindings reads every finding about a vault, several at once, and hands each error to
-// complain, which may be called concurrently.
-func CheckFindings(ctx context.Context, s Store, repository, vault string, t Trust, complain func(key string, err error) error) error {
+// complain, which may be called concurrently. It returns the keys of those that can be believed.
+func CheckFindings(ctx context.Context, s Store, repository, vault string, t Trust, complain func(key string, err error) error) ([]string, error) {
+	var mu sync.Mutex
+	var keys []string
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(16)
 	for o, err := range s.List(ctx, ChecksPrefix(vault)) {
 		if err != nil {
-			return errors.Join(fmt.Errorf("listing findings: %w", err), g.Wait())
+			return nil, errors.Join(fmt.Errorf("listing findings: %w", err), g.Wait())
 		}
 		g.Go(func() error {
 			_, err := readFinding(ctx, s, repository, vault, o.Key, t)
-			if err == nil {
-				return nil
+			if err != nil {
+				return complain(o.Key, err)
 			}
-			return complain(o.Key, err)
+			mu.Lock()
+			defer mu.Unlock()
+			keys = append(keys, o.Key)
+			return nil
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	return keys, err
 }
 
 func readFinding(ctx context.Context, s getter, repository, vault, key string, t Trust) (*Finding, error) {
@@ -125,10 +135,7 @@ func readFinding(ctx context.Context, s getter, repository, vault, key string, t
 }
 
 func (f *Finding) belongs(repository, vault, key string) error {
-	name := strings.TrimPrefix(key, ChecksPrefix(vault))
-	id, file, _ := strings.Cut(name, "/")
-	stamp := f.Finished.UTC().Format("20060102T150405.000000000Z") + "-" + f.Level
-	if f.Type != typeFinding || f.Repository != repository || f.Vault != vault || string(f.ID) != id || file != stamp {
+	if f.Type != typeFinding || f.Repository != repository || f.Vault != vault || f.Key() != key {
 		return Damaged(key, "it is about snapshot %s of vault %q", f.ID, f.Vault)
 	}
 	return nil

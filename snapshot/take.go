@@ -70,6 +70,7 @@ func (t *Taker) Take(ctx context.Context, src Source) (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.Cache.Remember(t.Vault, Witness{Fence: lease.lease.Fence})
 	// While this run waited for the lease another may have committed.
 	previous, last, err := catalog.newest(held, t.Vault, t.Now())
 	var m *Manifest

@@ -41,10 +41,28 @@ func (v *Verifier) survey(ctx context.Context, vault string, c *collector) (*sur
 	if err := v.epochs(ctx, vault, c); err != nil {
 		return nil, err
 	}
-	if err := snapshot.CheckFindings(ctx, v.Store, v.Repository.ID, vault, v.Trust, c.take); err != nil {
+	findings, err := snapshot.CheckFindings(ctx, v.Store, v.Repository.ID, vault, v.Trust, c.take)
+	if err != nil {
 		return nil, err
 	}
+	v.witness(vault, s.ids, findings, c)
 	return s, v.chain(ctx, vault, s, parts, c)
+}
+
+// witness compares the findings that are there with those that this host remembers. One that is gone
+// while its snapshot is still there was removed by somebody.
+func (v *Verifier) witness(vault string, ids []snapshot.ID, findings []string, c *collector) {
+	there := make(map[string]bool, len(findings))
+	for _, key := range findings {
+		there[key] = true
+	}
+	for _, key := range v.Cache.Witness(vault).Findings {
+		id, _, _ := strings.Cut(strings.TrimPrefix(key, snapshot.ChecksPrefix(vault)), "/")
+		if !there[key] && slices.Contains(ids, snapshot.ID(id)) {
+			c.add(key, errors.New("missing, and this host remembers it"))
+		}
+	}
+	v.Cache.Remember(vault, snapshot.Witness{Findings: findings})
 }
 
 func splitSnapshot(vault, key string) (snapshot.ID, string) {
@@ -122,6 +140,11 @@ func (v *Verifier) lease(ctx context.Context, vault string, newest *snapshot.Man
 	}
 	if err != nil {
 		return "", c.take(key, err)
+	}
+	seen := v.Cache.Witness(vault)
+	v.Cache.Remember(vault, snapshot.Witness{Fence: l.Fence})
+	if l.Fence < seen.Fence {
+		c.add(key, fmt.Errorf("it is older (number %d) than the last one that this host saw, number %d", l.Fence, seen.Fence))
 	}
 	if newest != nil && (l.Fence < newest.Fence || l.Fence > newest.Fence && l.Last < newest.ID) {
 		c.add(key, fmt.Errorf("it is older (number %d, snapshot %s) than snapshot %s, number %d", l.Fence, l.Last, newest.ID, newest.Fence))

@@ -26,6 +26,7 @@ type Verifier struct {
 
 	Signer   *snapshot.Signer // nil: findings are not stored
 	Lock     snapshot.Lock    // of stored findings
+	Cache    *snapshot.Cache  // holds what this host witnessed; nil: nothing
 	HostName string
 	Tool     string
 	Parallel int // packs read at once; zero: 4
@@ -134,7 +135,9 @@ func (v *Verifier) snapshot(ctx context.Context, vault string, id snapshot.ID, p
 	}
 	if err := snapshot.WriteFinding(ctx, v.Store, f, *v.Signer, v.Lock); err != nil {
 		res.Errors = append(res.Errors, err)
+		return f, nil
 	}
+	v.Cache.Remember(vault, snapshot.Witness{Findings: []string{f.Key()}})
 	return f, nil
 }
 

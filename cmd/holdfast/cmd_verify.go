@@ -115,7 +115,7 @@ func (a *app) verify(ctx context.Context, ids []string, o verifyOptions) error {
 // verifier builds what checks snapshots at a level. On a host without a key, findings are not stored.
 func (s *session) verifier(level string) *verify.Verifier {
 	v := &verify.Verifier{Store: s.store, Repository: s.repository, Trust: s.trust, Level: level,
-		Checkers: checkers(), HostName: s.hostName, Tool: tool(), Log: s.log}
+		Checkers: checkers(), Cache: s.cache(), HostName: s.hostName, Tool: tool(), Log: s.log}
 	if s.host != nil {
 		v.Signer = &s.host.Signer
 	}
