@@ -1,6 +1,9 @@
 package sqlite
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // A kind is what a page may be, judged by its bytes alone. Only a walk from the roots tells
 // what it is: a page of the free list may still look like the b-tree page it was.
@@ -36,6 +39,7 @@ const (
 	faultOrder
 	faultFreeBlock
 	faultSpace
+	faultOverlap
 	faultLinks
 )
 
@@ -49,6 +53,7 @@ var faults = [...]string{
 	faultOrder:     "its rowids do not ascend",
 	faultFreeBlock: "its chain of free blocks is broken",
 	faultSpace:     "its cells, free blocks and fragments do not add up to the page",
+	faultOverlap:   "two of its cells or free blocks share bytes",
 	faultLinks:     "it links to more pages than a sound database has",
 }
 
@@ -148,6 +153,8 @@ func (g *geometry) tree(p []byte, at int, k kind, links []uint32) (uint16, []uin
 		}
 	}
 	used := 0
+	var room [128]span // of most pages, without an allocation
+	spans := room[:0]
 	var last int64
 	for i := range cells {
 		where := int(binary.BigEndian.Uint16(p[array+2*i:]))
@@ -163,13 +170,17 @@ func (g *geometry) tree(p []byte, at int, k kind, links []uint32) (uint16, []uin
 		}
 		last = c.rowid
 		used += c.size
+		spans = append(spans, newSpan(where, c.size))
 		if c.chain > 0 {
 			out = append(out, c.head, c.chain)
 		}
 	}
-	free, bad := freeBlocks(p, int(binary.BigEndian.Uint16(p[at+1:])), content)
+	free, spans, bad := freeBlocks(p, int(binary.BigEndian.Uint16(p[at+1:])), content, spans)
 	if bad != sound {
 		return 0, links, bad
+	}
+	if overlap(spans) {
+		return 0, links, faultOverlap
 	}
 	if used+free+int(p[at+7]) != len(p)-content {
 		return 0, links, faultSpace
@@ -255,20 +266,39 @@ func (g *geometry) cell(b []byte, k kind) (cell, fault) {
 }
 
 // freeBlocks adds up the free blocks that begin at offset at; they ascend and do not touch.
-func freeBlocks(p []byte, at, content int) (int, fault) {
+func freeBlocks(p []byte, at, content int, spans []span) (int, []span, fault) {
 	total := 0
 	for at != 0 {
 		if at < content || at > len(p)-4 {
-			return 0, faultFreeBlock
+			return 0, nil, faultFreeBlock
 		}
 		next, size := int(binary.BigEndian.Uint16(p[at:])), int(binary.BigEndian.Uint16(p[at+2:]))
 		if size < 4 || at+size > len(p) || (next != 0 && next <= at+size+3) {
-			return 0, faultFreeBlock
+			return 0, nil, faultFreeBlock
 		}
+		spans = append(spans, newSpan(at, size))
 		total += size
 		at = next
 	}
-	return total, sound
+	return total, spans, sound
+}
+
+// A span is a run of a page's bytes: where it begins, and in the low half how long it is.
+type span uint64
+
+func newSpan(at, size int) span { return span(at)<<32 | span(size) }
+
+// overlap reports whether any byte belongs to two spans. It sorts them.
+func overlap(spans []span) bool {
+	slices.Sort(spans)
+	end := span(0)
+	for _, s := range spans {
+		if s>>32 < end {
+			return true
+		}
+		end = s>>32 + s&(1<<32-1)
+	}
+	return false
 }
 
 // varint reads SQLite's big-endian variable-length integer; n is 0 if b ends inside it.
