@@ -15,7 +15,6 @@ import (
 	"holdfast/fixtures/vaultc"
 	target "holdfast/restore/target/sqlite"
 	"holdfast/snapshot"
-	source "holdfast/snapshot/source/sqlite"
 )
 
 const fullDiskFolder = "HOLDFAST_TEST_FULL_DISK"
@@ -55,19 +54,19 @@ func fillDisk(dir string) error {
 	if err != nil {
 		return err
 	}
-	w := &taken{dump: new(dump)}
-	if err := (&source.Source{Path: v.Database}).Dump(ctx, w); err != nil {
+	d, err := record(ctx, v.Database)
+	if err != nil {
 		return err
 	}
 	small := filepath.Join(dir, "small")
 	if err := os.Mkdir(small, 0o700); err != nil {
 		return err
 	}
-	if err := unix.Mount("small", small, "tmpfs", 0, fmt.Sprintf("size=%d", len(w.dump.content)+1<<20)); err != nil {
+	if err := unix.Mount("small", small, "tmpfs", 0, fmt.Sprintf("size=%d", len(d.content)+1<<20)); err != nil {
 		return fmt.Errorf("mounting: %w", err)
 	}
 	// Room enough at preflight; then someone else writes.
-	late := &lateDump{dump: w.dump, before: func() { err = os.WriteFile(filepath.Join(small, "other"), make([]byte, 5<<18), 0o600) }}
+	late := &lateDump{dump: d, before: func() { err = os.WriteFile(filepath.Join(small, "other"), make([]byte, 5<<18), 0o600) }}
 	_, loadErr := (&target.Target{Path: filepath.Join(small, "v.db")}).Load(ctx, late)
 	if err != nil {
 		return err

@@ -1,9 +1,7 @@
 package sqlite
 
 import (
-	"database/sql"
 	"errors"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,9 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	driver "modernc.org/sqlite"
 
-	source "holdfast/snapshot/source/sqlite"
+	"holdfast/snapshot/source/sqlite/sqlitetest"
 )
 
 var errDisk = errors.New("the disk failed")
@@ -32,24 +29,6 @@ func failAt(t *testing.T, nth int) {
 	}
 }
 
-// contents are the files of a folder. An empty log or an index of one says nothing.
-func contents(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]string{}
-	for _, e := range entries {
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[e.Name()] = string(b)
-	}
-	return files
-}
-
 func write(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -57,39 +36,19 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-func openDatabase(t *testing.T, path string) *sql.DB {
-	t.Helper()
-	connector, err := driver.NewConnector(source.URI(path, url.Values{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(1)
-	t.Cleanup(func() { db.Close() })
-	return db
-}
-
 // database makes a closed database in WAL mode with one row.
 func database(t *testing.T, path string) {
 	t.Helper()
-	db := openDatabase(t, path)
-	for _, s := range []string{"PRAGMA journal_mode = wal", "CREATE TABLE t (a)", "INSERT INTO t VALUES (42)"} {
-		if _, err := db.Exec(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
+	sqlitetest.Build(t, path, "PRAGMA journal_mode = wal", "CREATE TABLE t (a)", "INSERT INTO t VALUES (42)")
 }
 
 // wantOld wants the database that was there, in WAL mode, and nothing beside it.
 func wantOld(t *testing.T, path string) {
 	t.Helper()
-	if files := contents(t, filepath.Dir(path)); len(files) != 1 {
+	if files := sqlitetest.Files(t, filepath.Dir(path)); len(files) != 1 {
 		t.Errorf("%d files are left beside the database", len(files)-1)
 	}
-	db := openDatabase(t, path)
+	db := sqlitetest.Open(t, path)
 	var mode string
 	var a int
 	if err := db.QueryRow("SELECT journal_mode, (SELECT a FROM t) FROM pragma_journal_mode").Scan(&mode, &a); err != nil || mode != "wal" || a != 42 {
@@ -143,7 +102,7 @@ func TestFailingDiskLeavesTheDamagedDatabase(t *testing.T) {
 		write(t, path, magic+strings.Repeat("damage", 1000))
 		write(t, path+"-shm", "an index of its log")
 		write(t, path+"-journal", strings.Repeat("\x00", 600)) // not hot, so SQLite leaves it
-		before := contents(t, filepath.Dir(path))
+		before := sqlitetest.Files(t, filepath.Dir(path))
 		failAt(t, nth)
 		err := place(t, &Target{Replace: true}, path)
 		if err == nil {
@@ -155,7 +114,7 @@ func TestFailingDiskLeavesTheDamagedDatabase(t *testing.T) {
 		if !errors.Is(err, errDisk) {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(before, contents(t, filepath.Dir(path))); diff != "" {
+		if diff := cmp.Diff(before, sqlitetest.Files(t, filepath.Dir(path))); diff != "" {
 			t.Errorf("after failure %d:\n%s", nth, diff)
 		}
 	}
@@ -179,7 +138,7 @@ func TestFailingDiskLeavesAnEmptyPlaceEmpty(t *testing.T) {
 		if err := place(t, &Target{Replace: c.replace}, filepath.Join(dir, "v.db")); !errors.Is(err, errDisk) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if diff := cmp.Diff(c.before, contents(t, dir)); diff != "" {
+		if diff := cmp.Diff(c.before, sqlitetest.Files(t, dir)); diff != "" {
 			t.Errorf("%s:\n%s", name, diff)
 		}
 	}

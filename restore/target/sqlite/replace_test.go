@@ -15,24 +15,10 @@ import (
 
 	"holdfast/fixtures/vaultc"
 	target "holdfast/restore/target/sqlite"
+	"holdfast/snapshot/source/sqlite/sqlitetest"
 )
 
 func rehash(d *dump) { d.infos[0].SHA256 = sha256.Sum256(d.content) }
-
-// crashed copies a database with its side files out from under an open connection, which
-// is what a power cut leaves.
-func crashed(t *testing.T, path string, sides ...string) string {
-	t.Helper()
-	copied := filepath.Join(t.TempDir(), filepath.Base(path))
-	for _, side := range append(sides, "") {
-		b, err := os.ReadFile(path + side)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, copied+side, string(b))
-	}
-	return copied
-}
 
 // Whatever state the old database is in, the restored one is the dump and nothing beside it
 // is left to be played into it.
@@ -42,10 +28,10 @@ func TestReplaceLeavesNothingOfTheOldDatabase(t *testing.T) {
 		"closed": func(t *testing.T) string { v, _ := vault(t, vaultc.Options{Secrets: 10, Seed: 3}); return v.Database },
 		"crashed with a log": func(t *testing.T) string {
 			v, _ := vault(t, vaultc.Options{Secrets: 10, Seed: 3})
-			run(t, open(t, v.Database, "wal_autocheckpoint(0)"), "UPDATE ledger SET n = 77")
-			db := open(t, v.Database)
-			run(t, db, "UPDATE ledger SET n = 78")
-			return crashed(t, v.Database, "-wal", "-shm")
+			sqlitetest.Run(t, sqlitetest.Open(t, v.Database, "wal_autocheckpoint(0)"), "UPDATE ledger SET n = 77")
+			db := sqlitetest.Open(t, v.Database)
+			sqlitetest.Run(t, db, "UPDATE ledger SET n = 78")
+			return sqlitetest.Crashed(t, v.Database, "-wal", "-shm")
 		},
 		"crashed with a journal": func(t *testing.T) string { return hot(t) },
 		"damaged, with a log": func(t *testing.T) string {
@@ -72,7 +58,7 @@ func TestReplaceLeavesNothingOfTheOldDatabase(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := tree(t, filepath.Dir(real))
+			got := sqlitetest.Files(t, filepath.Dir(real))
 			delete(got, vaultc.KeyName)
 			if len(got) != 1 || got[filepath.Base(real)] != string(d.content) {
 				t.Errorf("the folder has %v", names(t, filepath.Dir(real)))
@@ -89,9 +75,9 @@ func TestReplaceLeavesNothingOfTheOldDatabase(t *testing.T) {
 func hot(t *testing.T) string {
 	t.Helper()
 	v, _ := vault(t, vaultc.Options{Secrets: 2000, Seed: 3, Journal: "delete"})
-	db := open(t, v.Database, "cache_size(5)")
-	run(t, db, "BEGIN", "UPDATE secrets SET description = 'half way'")
-	return crashed(t, v.Database, "-journal")
+	db := sqlitetest.Open(t, v.Database, "cache_size(5)")
+	sqlitetest.Run(t, db, "BEGIN", "UPDATE secrets SET description = 'half way'")
+	return sqlitetest.Crashed(t, v.Database, "-journal")
 }
 
 func linked(t *testing.T) string {
@@ -130,7 +116,7 @@ func TestDatabaseInUseIsNotReplaced(t *testing.T) {
 			return func() { stdin.Close(); _ = cmd.Wait() }
 		},
 		"reading": func(path string) func() {
-			tx, err := open(t, path).Begin()
+			tx, err := sqlitetest.Open(t, path).Begin()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +133,7 @@ func TestDatabaseInUseIsNotReplaced(t *testing.T) {
 			}
 			v, _ := vault(t, vaultc.Options{Secrets: 10, Seed: 3, Journal: journal})
 			release := use(v.Database)
-			before := tree(t, v.Dir)
+			before := sqlitetest.Files(t, v.Dir)
 			tt := &target.Target{Path: v.Database, Replace: true, BusyTimeout: 50 * time.Millisecond}
 			if err := tt.Preflight(t.Context(), d); !errors.Is(err, target.ErrInUse) {
 				t.Errorf("preflight: %v", err)
@@ -155,7 +141,7 @@ func TestDatabaseInUseIsNotReplaced(t *testing.T) {
 			if _, err := tt.Load(t.Context(), d); !errors.Is(err, target.ErrInUse) {
 				t.Errorf("load: %v", err)
 			}
-			if diff := cmp.Diff(before, tree(t, v.Dir)); diff != "" {
+			if diff := cmp.Diff(before, sqlitetest.Files(t, v.Dir)); diff != "" {
 				t.Error("the folder changed")
 			}
 			release()
@@ -172,7 +158,7 @@ func TestDatabaseOpenedDuringTheLoadIsNotReplaced(t *testing.T) {
 	_, d := vault(t, vaultc.Options{Secrets: 100})
 	v, _ := vault(t, vaultc.Options{Secrets: 10, Seed: 3})
 	var db *sql.DB
-	late := &lateDump{dump: d, before: func() { db = open(t, v.Database); run(t, db, "UPDATE ledger SET n = n") }}
+	late := &lateDump{dump: d, before: func() { db = sqlitetest.Open(t, v.Database); sqlitetest.Run(t, db, "UPDATE ledger SET n = n") }}
 	tt := &target.Target{Path: v.Database, Replace: true, BusyTimeout: 50 * time.Millisecond}
 	if _, err := tt.Load(t.Context(), late); !errors.Is(err, target.ErrInUse) {
 		t.Error(err)
@@ -182,7 +168,7 @@ func TestDatabaseOpenedDuringTheLoadIsNotReplaced(t *testing.T) {
 	}
 	var journal string
 	var secrets int
-	if err := open(t, v.Database).QueryRow("SELECT journal_mode, (SELECT COUNT(*) FROM secrets) FROM pragma_journal_mode").Scan(&journal, &secrets); err != nil || journal != "wal" || secrets != 10 {
+	if err := sqlitetest.Open(t, v.Database).QueryRow("SELECT journal_mode, (SELECT COUNT(*) FROM secrets) FROM pragma_journal_mode").Scan(&journal, &secrets); err != nil || journal != "wal" || secrets != 10 {
 		t.Errorf("the old database has %d secrets and journal mode %s: %v", secrets, journal, err)
 	}
 }
@@ -194,7 +180,7 @@ func TestFileThatIsNoDatabaseIsNotReplaced(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "host.key")
 		write(t, path, content)
 		write(t, path+"-wal", "and something beside it")
-		before := tree(t, filepath.Dir(path))
+		before := sqlitetest.Files(t, filepath.Dir(path))
 		tt := &target.Target{Path: path, Replace: true}
 		if err := tt.Preflight(t.Context(), d); !errors.Is(err, target.ErrNotDatabase) {
 			t.Errorf("%.20q: preflight: %v", content, err)
@@ -202,7 +188,7 @@ func TestFileThatIsNoDatabaseIsNotReplaced(t *testing.T) {
 		if _, err := tt.Load(t.Context(), d); !errors.Is(err, target.ErrNotDatabase) {
 			t.Errorf("%.20q: load: %v", content, err)
 		}
-		if diff := cmp.Diff(before, tree(t, filepath.Dir(path))); diff != "" {
+		if diff := cmp.Diff(before, sqlitetest.Files(t, filepath.Dir(path))); diff != "" {
 			t.Error(diff)
 		}
 	}

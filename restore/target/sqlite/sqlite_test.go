@@ -3,13 +3,9 @@ package sqlite_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -21,6 +17,7 @@ import (
 	"holdfast/restore"
 	"holdfast/snapshot"
 	source "holdfast/snapshot/source/sqlite"
+	"holdfast/snapshot/source/sqlite/sqlitetest"
 )
 
 func TestMain(m *testing.M) {
@@ -67,35 +64,24 @@ func (d *lateDump) Open(ctx context.Context, stream string) (io.ReadCloser, erro
 	return d.dump.Open(ctx, stream)
 }
 
-// taken collects what a source writes into a dump.
-type taken struct {
-	bytes.Buffer
-	dump *dump
-}
-
-func (w *taken) Stream(_ context.Context, s snapshot.Stream) (snapshot.StreamWriter, error) {
-	w.dump.infos = []snapshot.StreamInfo{{Name: s.Name, Format: s.Format}}
-	return w, nil
-}
-func (w *taken) About(snapshot.About) {}
-func (w *taken) Warn(string)          {}
-func (w *taken) Seal(rows int64, facts any) error {
-	info := &w.dump.infos[0]
-	info.Rows, info.Bytes, info.SHA256 = rows, int64(w.Len()), sha256.Sum256(w.Bytes())
-	w.dump.content = w.Bytes()
-	var err error
-	info.Facts, err = json.Marshal(facts)
-	return err
-}
-
 // take dumps the database at path.
 func take(t testing.TB, path string) *dump {
 	t.Helper()
-	w := &taken{dump: new(dump)}
-	if err := (&source.Source{Path: path}).Dump(context.Background(), w); err != nil {
+	d, err := record(context.Background(), path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return w.dump
+	return d
+}
+
+// record is take for where there is no test.
+func record(ctx context.Context, path string) (*dump, error) {
+	var content bytes.Buffer
+	w := &sqlitetest.Recorder{To: &content}
+	if err := (&source.Source{Path: path}).Dump(ctx, w); err != nil {
+		return nil, err
+	}
+	return &dump{infos: []snapshot.StreamInfo{w.Info}, content: content.Bytes()}, nil
 }
 
 // vault makes a sample vault and its dump.
@@ -108,46 +94,7 @@ func vault(t testing.TB, o vaultc.Options) (vaultc.Vault, *dump) {
 	return v, take(t, v.Database)
 }
 
-func open(t testing.TB, path string, pragmas ...string) *sql.DB {
-	t.Helper()
-	connector, err := driver.NewConnector(source.URI(path, url.Values{"_pragma": pragmas}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(1)
-	t.Cleanup(func() { db.Close() })
-	return db
-}
-
-func run(t testing.TB, db *sql.DB, statements ...string) {
-	t.Helper()
-	for _, s := range statements {
-		if _, err := db.Exec(s); err != nil {
-			t.Fatalf("%.80s: %v", s, err)
-		}
-	}
-}
-
-// tree reads every file of a folder.
-func tree(t testing.TB, dir string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]string{}
-	for _, e := range entries {
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[e.Name()] = string(b)
-	}
-	return files
-}
-
-// names is tree without the contents.
+// names are the files of a folder.
 func names(t testing.TB, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

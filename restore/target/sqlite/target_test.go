@@ -19,6 +19,7 @@ import (
 	target "holdfast/restore/target/sqlite"
 	"holdfast/snapshot"
 	source "holdfast/snapshot/source/sqlite"
+	"holdfast/snapshot/source/sqlite/sqlitetest"
 )
 
 func TestRestoredVaultIsTheDumpedOne(t *testing.T) {
@@ -34,7 +35,7 @@ func TestRestoredVaultIsTheDumpedOne(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
-		if string(d.content) != tree(t, dir)["vault.db"] {
+		if string(d.content) != sqlitetest.Files(t, dir)["vault.db"] {
 			t.Error("the file is not the dump")
 		}
 		if diff := cmp.Diff([]string{"vault.db"}, names(t, dir)); diff != "" {
@@ -49,7 +50,7 @@ func TestRestoredVaultIsTheDumpedOne(t *testing.T) {
 		}
 		v.Database = path
 		var name, environment string
-		if err := open(t, path).QueryRow("SELECT name, environment FROM secrets WHERE id = 77").Scan(&name, &environment); err != nil {
+		if err := sqlitetest.Open(t, path).QueryRow("SELECT name, environment FROM secrets WHERE id = 77").Scan(&name, &environment); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := vaultc.Open(t.Context(), v, environment, name); err != nil {
@@ -66,7 +67,7 @@ func TestFailedReadLeavesTheFolderAsItWas(t *testing.T) {
 	empty := t.TempDir()
 	for _, tt := range []*target.Target{{Path: filepath.Join(empty, "vault.db")}, {Path: filepath.Join(empty, "vault.db"), Replace: true}, {Path: v.Database, Replace: true}} {
 		dir := filepath.Dir(tt.Path)
-		before := tree(t, dir)
+		before := sqlitetest.Files(t, dir)
 		for d.failAt = 0; d.failAt <= len(d.content); d.failAt += len(d.content)/23 + 1 {
 			if _, err := tt.Load(t.Context(), d); !errors.Is(err, snapshot.ErrDamaged) {
 				t.Fatalf("at byte %d: %v", d.failAt, err)
@@ -76,7 +77,7 @@ func TestFailedReadLeavesTheFolderAsItWas(t *testing.T) {
 		if _, err := tt.Load(t.Context(), d); !errors.Is(err, snapshot.ErrDamaged) {
 			t.Fatalf("at the end: %v", err)
 		}
-		if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+		if diff := cmp.Diff(before, sqlitetest.Files(t, dir)); diff != "" {
 			t.Error("the folder changed")
 		}
 	}
@@ -147,12 +148,12 @@ func TestRehearsalKeepsNothing(t *testing.T) {
 	v, _ := vault(t, vaultc.Options{Secrets: 10, Seed: 9})
 	empty := t.TempDir()
 	for _, tt := range []*target.Target{{Path: filepath.Join(empty, "v.db"), Rehearse: true}, {Path: v.Database, Replace: true, Rehearse: true}} {
-		before := tree(t, filepath.Dir(tt.Path))
+		before := sqlitetest.Files(t, filepath.Dir(tt.Path))
 		got, err := tt.Load(t.Context(), d)
 		if err != nil || got.Streams[0].Rows != d.infos[0].Rows {
 			t.Errorf("%+v, %v", got, err)
 		}
-		if diff := cmp.Diff(before, tree(t, filepath.Dir(tt.Path))); diff != "" {
+		if diff := cmp.Diff(before, sqlitetest.Files(t, filepath.Dir(tt.Path))); diff != "" {
 			t.Error("the rehearsal left something")
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"holdfast/fixtures/vaultc"
 	"holdfast/snapshot/source/sqlite"
+	"holdfast/snapshot/source/sqlite/sqlitetest"
 )
 
 func benchVault(b *testing.B) string {
@@ -24,11 +25,11 @@ func BenchmarkDump(b *testing.B) {
 	for name, quick := range map[string]bool{"integrity_check": false, "quick_check": true} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				d := &dump{w: io.Discard}
+				d := &sqlitetest.Recorder{To: io.Discard}
 				if err := (&sqlite.Source{Path: path, Quick: quick}).Dump(b.Context(), d); err != nil {
 					b.Fatal(err)
 				}
-				b.SetBytes(d.facts.Bytes())
+				b.SetBytes(d.Facts.Bytes())
 			}
 		})
 	}
@@ -36,13 +37,13 @@ func BenchmarkDump(b *testing.B) {
 
 func BenchmarkCheck(b *testing.B) {
 	var content bytes.Buffer
-	d := &dump{w: &content}
+	d := &sqlitetest.Recorder{To: &content}
 	if err := (&sqlite.Source{Path: benchVault(b), Quick: true}).Dump(b.Context(), d); err != nil {
 		b.Fatal(err)
 	}
 	b.SetBytes(int64(content.Len()))
 	for b.Loop() {
-		if _, err := sqlite.Check(bytes.NewReader(content.Bytes()), &d.facts); err != nil {
+		if _, err := sqlite.Check(bytes.NewReader(content.Bytes()), &d.Facts); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"holdfast/snapshot"
 	"holdfast/snapshot/source/sqlite"
+	"holdfast/snapshot/source/sqlite/sqlitetest"
 )
 
 // everything is a schema with each kind of page: overflow, free list, both kinds of b-tree,
@@ -51,14 +52,14 @@ func TestCheckAcceptsEveryShapeOfDatabase(t *testing.T) {
 		for vacuum, encoding := range []string{"UTF-8", "UTF-16le", "UTF-16be"} {
 			t.Run(fmt.Sprint(pageSize, " auto_vacuum ", vacuum), func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "v.db")
-				build(t, path, everything(pageSize, vacuum, encoding, shapeRows)...)
+				sqlitetest.Build(t, path, everything(pageSize, vacuum, encoding, shapeRows)...)
 				d, content := take(t, path)
-				got, err := sqlite.Check(bytes.NewReader(content), &d.facts)
+				got, err := sqlite.Check(bytes.NewReader(content), &d.Facts)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got.Rows != d.rows || got.Bytes != int64(len(content)) || got.Overflow == 0 {
-					t.Errorf("counted %+v for %d rows in %d bytes", got, d.rows, len(content))
+				if got.Rows != d.Info.Rows || got.Bytes != int64(len(content)) || got.Overflow == 0 {
+					t.Errorf("counted %+v for %d rows in %d bytes", got, d.Info.Rows, len(content))
 				}
 				if vacuum != 1 && got.Free == 0 || vacuum > 0 && got.Map == 0 {
 					t.Errorf("the sample lacks free or map pages: %+v", got)
@@ -78,7 +79,7 @@ func TestCheckAcceptsReservedBytes(t *testing.T) {
 	if content[20] != 12 {
 		t.Fatalf("the sample reserves %d bytes", content[20])
 	}
-	if _, err := sqlite.Check(bytes.NewReader(content), &d.facts); err != nil {
+	if _, err := sqlite.Check(bytes.NewReader(content), &d.Facts); err != nil {
 		t.Error(err)
 	}
 }
@@ -88,13 +89,13 @@ func TestCheckAcceptsReservedBytes(t *testing.T) {
 func TestCheckSkipsTheLockBytePage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v.db")
 	const pageSize, pages, lock = 65536, 16400, 1<<30/65536 + 1
-	build(t, path, fmt.Sprintf("PRAGMA page_size = %d", pageSize), "CREATE TABLE t (a INTEGER PRIMARY KEY, b)", rows("t", 3, 10))
+	sqlitetest.Build(t, path, fmt.Sprintf("PRAGMA page_size = %d", pageSize), "CREATE TABLE t (a INTEGER PRIMARY KEY, b)", rows("t", 3, 10))
 	stretch(t, path, pageSize, pages, lock)
 	if out := shell(t, path, "PRAGMA integrity_check"); out != "ok" {
 		t.Fatalf("sqlite3 says of the sample: %s", out)
 	}
 	pr, pw := io.Pipe()
-	d := &dump{w: pw}
+	d := &sqlitetest.Recorder{To: pw}
 	done := make(chan error, 1)
 	go func() {
 		err := (&sqlite.Source{Path: path}).Dump(t.Context(), d)
@@ -149,7 +150,7 @@ func sample(t testing.TB, pageSize, vacuum int) ([]byte, sqlite.Facts) {
 	statements := everything(pageSize, vacuum, "UTF-8", 300)
 	// SQLite looks into the rows of virtual tables when it checks, Check does not.
 	statements = slices.DeleteFunc(statements, func(s string) bool { return strings.Contains(s, "words") || strings.Contains(s, "area") })
-	build(t, path, statements...)
+	sqlitetest.Build(t, path, statements...)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

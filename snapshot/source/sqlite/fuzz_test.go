@@ -10,13 +10,14 @@ import (
 
 	"holdfast/snapshot"
 	"holdfast/snapshot/source/sqlite"
+	"holdfast/snapshot/source/sqlite/sqlitetest"
 )
 
 // Hostile bytes: no panic, and no more memory than the bytes warrant.
 func FuzzCheck(f *testing.F) {
 	for vacuum := range 3 {
 		path := filepath.Join(f.TempDir(), "v.db")
-		build(f, path, "PRAGMA page_size = 512; PRAGMA auto_vacuum = "+fmt.Sprint(vacuum), "CREATE TABLE t (a INTEGER PRIMARY KEY, b)",
+		sqlitetest.Build(f, path, "PRAGMA page_size = 512; PRAGMA auto_vacuum = "+fmt.Sprint(vacuum), "CREATE TABLE t (a INTEGER PRIMARY KEY, b)",
 			rows("t", 60, 30), "INSERT INTO t SELECT -a, randomblob(2000) FROM t LIMIT 2", "CREATE INDEX i ON t (b)", "DELETE FROM t WHERE a > 40")
 		content, err := os.ReadFile(path)
 		if err != nil {

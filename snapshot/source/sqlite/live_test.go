@@ -14,6 +14,7 @@ import (
 
 	"holdfast/fixtures/vaultc"
 	"holdfast/snapshot/source/sqlite"
+	"holdfast/snapshot/source/sqlite/sqlitetest"
 )
 
 // The main job: 100,000 secrets, an application that commits 500 transactions a second,
@@ -33,12 +34,12 @@ func TestLiveVaultIsDumpedAtOneInstant(t *testing.T) {
 	begin := time.Now()
 	for range 2 {
 		d, content := take(t, v.Database)
-		counts, err := sqlite.Check(bytes.NewReader(content), &d.facts)
+		counts, err := sqlite.Check(bytes.NewReader(content), &d.Facts)
 		if err != nil {
 			t.Error(err)
 		}
-		if counts.Rows != d.rows {
-			t.Errorf("Check counts %d rows of %d", counts.Rows, d.rows)
+		if counts.Rows != d.Info.Rows {
+			t.Errorf("Check counts %d rows of %d", counts.Rows, d.Info.Rows)
 		}
 		copies = append(copies, save(t, content))
 	}
@@ -85,16 +86,16 @@ func TestWriterWithRollbackJournalSurvivesTheDump(t *testing.T) {
 	if _, err := vaultc.CheckInvariant(save(t, content)); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(strings.Join(d.warnings, ""), "commits had to wait") {
-		t.Errorf("warnings %q", d.warnings)
+	if !strings.Contains(strings.Join(d.Warnings, ""), "commits had to wait") {
+		t.Errorf("warnings %q", d.Warnings)
 	}
 }
 
 func TestLockedDatabaseIsAnErrorAfterTheTimeout(t *testing.T) {
 	for _, mode := range []string{"delete", "wal"} {
 		path := filepath.Join(t.TempDir(), "v.db")
-		db := open(t, path, "locking_mode(exclusive)", "journal_mode("+mode+")")
-		run(t, db, "CREATE TABLE t (a)", "BEGIN EXCLUSIVE")
+		db := sqlitetest.Open(t, path, "locking_mode(exclusive)", "journal_mode("+mode+")")
+		sqlitetest.Run(t, db, "CREATE TABLE t (a)", "BEGIN EXCLUSIVE")
 		begin := time.Now()
 		err := refuse(t, t.Context(), &sqlite.Source{Path: path, BusyTimeout: 300 * time.Millisecond})
 		if took := time.Since(begin); !errors.Is(err, sqlite.ErrLocked) || took < 250*time.Millisecond || took > 10*time.Second {
@@ -109,8 +110,8 @@ func TestLockedDatabaseIsAnErrorAfterTheTimeout(t *testing.T) {
 
 func TestWaitingForALockEndsWithTheContext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v.db")
-	db := open(t, path, "locking_mode(exclusive)")
-	run(t, db, "CREATE TABLE t (a)", "BEGIN EXCLUSIVE")
+	db := sqlitetest.Open(t, path, "locking_mode(exclusive)")
+	sqlitetest.Run(t, db, "CREATE TABLE t (a)", "BEGIN EXCLUSIVE")
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
@@ -124,9 +125,9 @@ func TestWaitingForALockEndsWithTheContext(t *testing.T) {
 // source in this process may read the same folder.
 func TestLockSurvivesAnotherReaderOfTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v.db")
-	build(t, path, "CREATE TABLE t (a, b)", rows("t", 2000, 500))
+	sqlitetest.Build(t, path, "CREATE TABLE t (a, b)", rows("t", 2000, 500))
 	held := false
-	d := &dump{w: calling{func() {
+	d := &sqlitetest.Recorder{To: calling{func() {
 		if held {
 			return
 		}
@@ -144,7 +145,7 @@ func TestLockSurvivesAnotherReaderOfTheFile(t *testing.T) {
 
 func TestSourceFolderGetsNothingButWhatSQLiteKeepsThere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v.db")
-	build(t, path, "PRAGMA journal_mode = wal", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+	sqlitetest.Build(t, path, "PRAGMA journal_mode = wal", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
 	before := fileBytes(t, path)
 	take(t, path)
 	if !bytes.Equal(before, fileBytes(t, path)) {

@@ -11,16 +11,17 @@ import (
 
 	"holdfast/snapshot"
 	"holdfast/snapshot/source/sqlite"
+	"holdfast/snapshot/source/sqlite/sqlitetest"
 )
 
 func TestAnyPathIsTakenAsItIs(t *testing.T) {
 	for _, name := range []string{"a b.db", "what?.db", "50%41.db", "#1.db", "a&mode=rw.db", "ünïcode.db", "file:x.db", "x\\y.db", "tab\there.db", "-rf.db", "quote'\".db"} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, name)
-		build(t, path, "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+		sqlitetest.Build(t, path, "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
 		d, _ := take(t, path)
-		if d.rows != 1 || d.streams[0].Name != name || !fs.ValidPath(d.streams[0].Name) {
-			t.Errorf("%q: %d rows in stream %q", name, d.rows, d.streams[0].Name)
+		if d.Info.Rows != 1 || d.Streams[0].Name != name || !fs.ValidPath(d.Streams[0].Name) {
+			t.Errorf("%q: %d rows in stream %q", name, d.Info.Rows, d.Streams[0].Name)
 		}
 		if files := listing(t, dir); len(files) != 1 {
 			t.Errorf("%q: the folder has %v", name, files)
@@ -34,24 +35,24 @@ func TestAnyPathIsTakenAsItIs(t *testing.T) {
 func TestLinkAndRelativePathLeadToTheDatabaseWithItsLog(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "v.db")
-	run(t, open(t, path, "journal_mode(wal)"), "CREATE TABLE t (a)", "INSERT INTO t VALUES (1), (2)")
+	sqlitetest.Run(t, sqlitetest.Open(t, path, "journal_mode(wal)"), "CREATE TABLE t (a)", "INSERT INTO t VALUES (1), (2)")
 	link := filepath.Join(t.TempDir(), "link.db")
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	if d, _ := take(t, link); d.rows != 2 {
-		t.Errorf("%d rows by the link", d.rows)
+	if d, _ := take(t, link); d.Info.Rows != 2 {
+		t.Errorf("%d rows by the link", d.Info.Rows)
 	}
 	t.Chdir(dir)
-	if d, _ := take(t, "v.db"); d.rows != 2 {
-		t.Errorf("%d rows by the relative path", d.rows)
+	if d, _ := take(t, "v.db"); d.Info.Rows != 2 {
+		t.Errorf("%d rows by the relative path", d.Info.Rows)
 	}
 }
 
 func TestFileWithoutRightsIsRefused(t *testing.T) {
 	dir := openDir(t)
 	path := filepath.Join(dir, "v.db")
-	build(t, path, "PRAGMA journal_mode = wal", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+	sqlitetest.Build(t, path, "PRAGMA journal_mode = wal", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -88,16 +89,16 @@ func openDir(t *testing.T) string {
 
 func TestForeignKeysWithoutParentsAreWarnedOf(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v.db")
-	build(t, path, "CREATE TABLE p (id INTEGER PRIMARY KEY)", "CREATE TABLE c (p REFERENCES p (id))", "INSERT INTO c VALUES (1), (2), (NULL)")
+	sqlitetest.Build(t, path, "CREATE TABLE p (id INTEGER PRIMARY KEY)", "CREATE TABLE c (p REFERENCES p (id))", "INSERT INTO c VALUES (1), (2), (NULL)")
 	d, _ := take(t, path)
-	if d.facts.Violations != 2 || !strings.Contains(strings.Join(d.warnings, "\n"), "2 rows in 1 tables have a foreign key without its parent") {
-		t.Errorf("%d violations, warnings %q", d.facts.Violations, d.warnings)
+	if d.Facts.Violations != 2 || !strings.Contains(strings.Join(d.Warnings, "\n"), "2 rows in 1 tables have a foreign key without its parent") {
+		t.Errorf("%d violations, warnings %q", d.Facts.Violations, d.Warnings)
 	}
 	bad := filepath.Join(t.TempDir(), "v.db")
-	build(t, bad, "CREATE TABLE p (id)", "CREATE TABLE c (p REFERENCES p (id))", "INSERT INTO c VALUES (1)")
+	sqlitetest.Build(t, bad, "CREATE TABLE p (id)", "CREATE TABLE c (p REFERENCES p (id))", "INSERT INTO c VALUES (1)")
 	d, _ = take(t, bad)
-	if !strings.Contains(strings.Join(d.warnings, "\n"), "could not be checked") {
-		t.Errorf("a mismatched key: warnings %q", d.warnings)
+	if !strings.Contains(strings.Join(d.Warnings, "\n"), "could not be checked") {
+		t.Errorf("a mismatched key: warnings %q", d.Warnings)
 	}
 }
 
@@ -109,7 +110,7 @@ func TestDatabaseThatNeedsAnExtensionIsDumped(t *testing.T) {
 	if out := shell(t, save(t, content), "SELECT x FROM f WHERE f MATCH 'word'", "PRAGMA integrity_check"); out != "word\nok" {
 		t.Errorf("sqlite3 says %q", out)
 	}
-	if _, err := sqlite.Check(bytes.NewReader(content), &d.facts); err != nil {
+	if _, err := sqlite.Check(bytes.NewReader(content), &d.Facts); err != nil {
 		t.Error(err)
 	}
 
@@ -117,10 +118,10 @@ func TestDatabaseThatNeedsAnExtensionIsDumped(t *testing.T) {
 	shell(t, path, "CREATE TABLE t (a COLLATE NOCASE)", "INSERT INTO t VALUES ('x'), ('y')", "CREATE INDEX i ON t (a)",
 		".dbconfig defensive off", "PRAGMA writable_schema = 1", "UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'TOWNS')")
 	d, content = take(t, path)
-	if d.rows != 2 || d.facts.Checked != sqlite.CheckedStructure || !strings.Contains(strings.Join(d.warnings, "\n"), "extension") {
-		t.Errorf("%d rows, %s, warnings %q", d.rows, d.facts.Checked, d.warnings)
+	if d.Info.Rows != 2 || d.Facts.Checked != sqlite.CheckedStructure || !strings.Contains(strings.Join(d.Warnings, "\n"), "extension") {
+		t.Errorf("%d rows, %s, warnings %q", d.Info.Rows, d.Facts.Checked, d.Warnings)
 	}
-	if _, err := sqlite.Check(bytes.NewReader(content), &d.facts); err != nil {
+	if _, err := sqlite.Check(bytes.NewReader(content), &d.Facts); err != nil {
 		t.Error(err)
 	}
 	copy(content[4096:], make([]byte, 4096)) // SQLite cannot notice: it cannot check at all

@@ -16,47 +16,48 @@ import (
 
 	"holdfast/snapshot"
 	"holdfast/snapshot/source/sqlite"
+	"holdfast/snapshot/source/sqlite/sqlitetest"
 )
 
 func TestDumpDescribesTheDatabase(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v.db")
-	build(t, path, "PRAGMA user_version = 5", "CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, v)", rows("a", 10, 5),
+	sqlitetest.Build(t, path, "PRAGMA user_version = 5", "CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, v)", rows("a", 10, 5),
 		"CREATE TABLE b (k PRIMARY KEY) WITHOUT ROWID", "INSERT INTO b VALUES (1), (2)", "CREATE INDEX a_v ON a (v) WHERE id > 3", "CREATE VIRTUAL TABLE w USING fts5(x, content='')")
 	before := time.Now()
 	d, content := take(t, path)
-	if d.rows != 10+2+3 { // and the rows that fts5 begins with
-		t.Errorf("%d rows: %+v", d.rows, d.facts.Tables)
+	if d.Info.Rows != 10+2+3 { // and the rows that fts5 begins with
+		t.Errorf("%d rows: %+v", d.Info.Rows, d.Facts.Tables)
 	}
 	got := map[string]sqlite.Table{}
-	for _, x := range d.facts.Tables {
+	for _, x := range d.Facts.Tables {
 		got[x.Name] = x
 	}
 	for _, want := range []sqlite.Table{
-		{Name: "sqlite_schema", Root: 1, Rows: int64(len(d.facts.Tables) - 1 + 1)},
+		{Name: "sqlite_schema", Root: 1, Rows: int64(len(d.Facts.Tables) - 1 + 1)},
 		{Name: "a", Root: 2, Rows: 10}, {Name: "b", Root: 4, Rows: 2, WithoutRowid: true}, {Name: "sqlite_sequence", Root: 3, Rows: 1}, {Name: "w", Virtual: true},
 	} {
 		if diff := cmp.Diff(want, got[want.Name]); diff != "" {
 			t.Error(diff)
 		}
 	}
-	if diff := cmp.Diff([]sqlite.Index{{Name: "a_v", Table: "a", Root: 5, Partial: true}}, d.facts.Indexes); diff != "" {
+	if diff := cmp.Diff([]sqlite.Index{{Name: "a_v", Table: "a", Root: 5, Partial: true}}, d.Facts.Indexes); diff != "" {
 		t.Error(diff)
 	}
-	if d.about.AsOf.Before(before) || d.about.AsOf.After(time.Now()) || d.about.Server.Product != "sqlite" || d.about.Server.Facts["page_size"] != "4096" {
-		t.Errorf("%+v", d.about)
+	if d.Told.AsOf.Before(before) || d.Told.AsOf.After(time.Now()) || d.Told.Server.Product != "sqlite" || d.Told.Server.Facts["page_size"] != "4096" {
+		t.Errorf("%+v", d.Told)
 	}
-	if d.streams[0].Name != "v.db" || d.streams[0].Format != sqlite.Format || int64(len(content)) != d.facts.Bytes() {
-		t.Errorf("%+v", d.streams[0])
+	if d.Streams[0].Name != "v.db" || d.Streams[0].Format != sqlite.Format || int64(len(content)) != d.Facts.Bytes() {
+		t.Errorf("%+v", d.Streams[0])
 	}
-	if len(d.warnings) != 1 || !strings.Contains(d.warnings[0], "not in WAL mode") {
-		t.Errorf("warnings %q", d.warnings)
+	if len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0], "not in WAL mode") {
+		t.Errorf("warnings %q", d.Warnings)
 	}
 }
 
 func TestCommitsThatAreOnlyInTheLogAreDumped(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v.db")
-	db := open(t, path, "journal_mode(wal)", "wal_autocheckpoint(0)")
-	run(t, db, "CREATE TABLE t (a, b)", rows("t", 1000, 100))
+	db := sqlitetest.Open(t, path, "journal_mode(wal)", "wal_autocheckpoint(0)")
+	sqlitetest.Run(t, db, "CREATE TABLE t (a, b)", rows("t", 1000, 100))
 	file, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -65,8 +66,8 @@ func TestCommitsThatAreOnlyInTheLogAreDumped(t *testing.T) {
 		t.Fatalf("the log was folded into the file: %d bytes", len(file))
 	}
 	d, content := take(t, path)
-	if d.rows != 1000 || len(d.warnings) != 0 {
-		t.Errorf("%d rows, warnings %q", d.rows, d.warnings)
+	if d.Info.Rows != 1000 || len(d.Warnings) != 0 {
+		t.Errorf("%d rows, warnings %q", d.Info.Rows, d.Warnings)
 	}
 	copied := save(t, content)
 	if out := shell(t, copied, "SELECT COUNT(*) FROM t", "PRAGMA integrity_check", "PRAGMA journal_mode"); out != "1000\nok\nwal" {
@@ -78,13 +79,13 @@ func TestCommitsThatAreOnlyInTheLogAreDumped(t *testing.T) {
 func TestLogLeftByACrashIsDumped(t *testing.T) {
 	for _, sides := range [][]string{{"-wal"}, {"-wal", "-shm"}} {
 		path := filepath.Join(t.TempDir(), "v.db")
-		db := open(t, path, "journal_mode(wal)")
-		run(t, db, "CREATE TABLE t (a, b)", rows("t", 1000, 100))
-		left := copyOf(t, path, sides...)
+		db := sqlitetest.Open(t, path, "journal_mode(wal)")
+		sqlitetest.Run(t, db, "CREATE TABLE t (a, b)", rows("t", 1000, 100))
+		left := sqlitetest.Crashed(t, path, sides...)
 		before := fileBytes(t, left)
 		d, content := take(t, left)
-		if d.rows != 1000 {
-			t.Errorf("%v: %d rows", sides, d.rows)
+		if d.Info.Rows != 1000 {
+			t.Errorf("%v: %d rows", sides, d.Info.Rows)
 		}
 		if !bytes.Equal(before, fileBytes(t, left)) {
 			t.Errorf("%v: the source was written to", sides)
@@ -97,9 +98,9 @@ func TestLogLeftByACrashIsDumped(t *testing.T) {
 
 func TestHotJournalIsRefusedAndLeftAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v.db")
-	db := open(t, path, "cache_size(5)")
-	run(t, db, "CREATE TABLE t (a, b)", rows("t", 1000, 500), "BEGIN", "UPDATE t SET b = zeroblob(500)")
-	left := copyOf(t, path, "-journal")
+	db := sqlitetest.Open(t, path, "cache_size(5)")
+	sqlitetest.Run(t, db, "CREATE TABLE t (a, b)", rows("t", 1000, 500), "BEGIN", "UPDATE t SET b = zeroblob(500)")
+	left := sqlitetest.Crashed(t, path, "-journal")
 	before := listing(t, filepath.Dir(left))
 	err := refuse(t, t.Context(), &sqlite.Source{Path: left})
 	if !errors.Is(err, sqlite.ErrHotJournal) {
@@ -110,18 +111,6 @@ func TestHotJournalIsRefusedAndLeftAlone(t *testing.T) {
 	}
 	shell(t, left, "SELECT COUNT(*) FROM t") // what the error advises
 	take(t, left)
-}
-
-// copyOf copies a database out from under an open connection, as a power cut would leave it.
-func copyOf(t *testing.T, path string, sides ...string) string {
-	t.Helper()
-	copied := filepath.Join(t.TempDir(), "v.db")
-	for _, side := range append(sides, "") {
-		if err := os.WriteFile(copied+side, fileBytes(t, path+side), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return copied
 }
 
 func fileBytes(t *testing.T, path string) []byte {
@@ -144,7 +133,7 @@ func TestUnusableFilesAreRefused(t *testing.T) {
 	}
 	noise := bytes.Repeat([]byte("0123456789abcdef"), 1024)
 	bare := filepath.Join(dir, "bare.db")
-	build(t, bare, "PRAGMA user_version = 3")
+	sqlitetest.Build(t, bare, "PRAGMA user_version = 3")
 	for name, c := range map[string]struct {
 		path string
 		want error
@@ -175,7 +164,7 @@ func TestDamagedPageIsRefused(t *testing.T) {
 		},
 	} {
 		path := filepath.Join(t.TempDir(), "v.db")
-		build(t, path, "CREATE TABLE t (a INTEGER PRIMARY KEY, b)", rows("t", 500, 100), "INSERT INTO t VALUES (-1, 'needle')", "CREATE INDEX i ON t (b)")
+		sqlitetest.Build(t, path, "CREATE TABLE t (a INTEGER PRIMARY KEY, b)", rows("t", 500, 100), "INSERT INTO t VALUES (-1, 'needle')", "CREATE INDEX i ON t (b)")
 		if err := os.WriteFile(path, damage(fileBytes(t, path)), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -190,13 +179,13 @@ func TestDamagedPageIsRefused(t *testing.T) {
 
 func TestFailedWriteEndsTheDump(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v.db")
-	build(t, path, "CREATE TABLE t (a, b)", rows("t", 3000, 500))
+	sqlitetest.Build(t, path, "CREATE TABLE t (a, b)", rows("t", 3000, 500))
 	full := errors.New("store is full")
-	d := &dump{w: failing{full}}
-	if err := (&sqlite.Source{Path: path}).Dump(t.Context(), d); !errors.Is(err, full) || d.sealed {
-		t.Errorf("error %v, sealed %v", err, d.sealed)
+	d := &sqlitetest.Recorder{To: failing{full}}
+	if err := (&sqlite.Source{Path: path}).Dump(t.Context(), d); !errors.Is(err, full) || d.Sealed {
+		t.Errorf("error %v, sealed %v", err, d.Sealed)
 	}
-	run(t, open(t, path, "busy_timeout(0)"), "INSERT INTO t VALUES (1, 1)") // no lock stays behind
+	sqlitetest.Run(t, sqlitetest.Open(t, path, "busy_timeout(0)"), "INSERT INTO t VALUES (1, 1)") // no lock stays behind
 }
 
 type failing struct{ err error }
@@ -205,21 +194,21 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 func TestDumpEndsWithItsContextOrItsTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v.db")
-	build(t, path, "CREATE TABLE t (a, b)", rows("t", 20000, 500))
+	sqlitetest.Build(t, path, "CREATE TABLE t (a, b)", rows("t", 20000, 500))
 	ctx, cancel := context.WithCancel(t.Context())
-	d := &dump{w: calling{cancel}}
-	if err := (&sqlite.Source{Path: path}).Dump(ctx, d); !errors.Is(err, context.Canceled) || d.sealed {
-		t.Errorf("cancelled while streaming: %v, sealed %v", err, d.sealed)
+	d := &sqlitetest.Recorder{To: calling{cancel}}
+	if err := (&sqlite.Source{Path: path}).Dump(ctx, d); !errors.Is(err, context.Canceled) || d.Sealed {
+		t.Errorf("cancelled while streaming: %v, sealed %v", err, d.Sealed)
 	}
-	d = &dump{w: calling{func() { time.Sleep(20 * time.Millisecond) }}}
-	if err := (&sqlite.Source{Path: path, MaxHold: 300 * time.Millisecond}).Dump(t.Context(), d); !errors.Is(err, sqlite.ErrHeld) || d.sealed {
-		t.Errorf("held for too long: %v, sealed %v", err, d.sealed)
+	d = &sqlitetest.Recorder{To: calling{func() { time.Sleep(20 * time.Millisecond) }}}
+	if err := (&sqlite.Source{Path: path, MaxHold: 300 * time.Millisecond}).Dump(t.Context(), d); !errors.Is(err, sqlite.ErrHeld) || d.Sealed {
+		t.Errorf("held for too long: %v, sealed %v", err, d.Sealed)
 	}
 	if err := refuse(t, t.Context(), &sqlite.Source{Path: path, MaxHold: time.Millisecond}); !errors.Is(err, sqlite.ErrHeld) {
 		t.Errorf("held for too long while checking: %v", err)
 	}
 	runtime.GC() // what is still open would be closed here, and not earlier
-	run(t, open(t, path, "busy_timeout(0)"), "INSERT INTO t VALUES (1, 1)")
+	sqlitetest.Run(t, sqlitetest.Open(t, path, "busy_timeout(0)"), "INSERT INTO t VALUES (1, 1)")
 }
 
 type calling struct{ f func() }

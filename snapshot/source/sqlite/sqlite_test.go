@@ -3,11 +3,8 @@ package sqlite_test
 import (
 	"bytes"
 	"context"
-	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -16,10 +13,8 @@ import (
 	"testing"
 	"time"
 
-	driver "modernc.org/sqlite"
-
-	"holdfast/snapshot"
 	"holdfast/snapshot/source/sqlite"
+	"holdfast/snapshot/source/sqlite/sqlitetest"
 )
 
 func TestMain(m *testing.M) {
@@ -33,48 +28,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A dump keeps what a source writes in w.
-type dump struct {
-	w        io.Writer
-	streams  []snapshot.Stream
-	sealed   bool
-	rows     int64
-	facts    sqlite.Facts
-	about    snapshot.About
-	warnings []string
-}
-
-func (d *dump) Stream(_ context.Context, s snapshot.Stream) (snapshot.StreamWriter, error) {
-	d.streams = append(d.streams, s)
-	return stream{d}, nil
-}
-func (d *dump) About(a snapshot.About) { d.about = a }
-func (d *dump) Warn(text string)       { d.warnings = append(d.warnings, text) }
-
-type stream struct{ d *dump }
-
-func (s stream) Write(p []byte) (int, error) { return s.d.w.Write(p) }
-
-// Seal sends the facts through JSON, as a repository does.
-func (s stream) Seal(rows int64, facts any) error {
-	s.d.sealed, s.d.rows = true, rows
-	b, err := json.Marshal(facts)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(b, &s.d.facts)
-}
-
 // take dumps the database at path into memory.
-func take(t *testing.T, path string) (*dump, []byte) {
+func take(t *testing.T, path string) (*sqlitetest.Recorder, []byte) {
 	t.Helper()
 	var b bytes.Buffer
-	d := &dump{w: &b}
+	d := &sqlitetest.Recorder{To: &b}
 	if err := (&sqlite.Source{Path: path}).Dump(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
-	if !d.sealed || len(d.streams) != 1 || d.streams[0].Size != int64(b.Len()) {
-		t.Fatalf("the dump is not one sealed stream of its announced size: %+v, %d bytes", d.streams, b.Len())
+	if !d.Sealed || len(d.Streams) != 1 || d.Streams[0].Size != int64(b.Len()) {
+		t.Fatalf("the dump is not one sealed stream of its announced size: %+v, %d bytes", d.Streams, b.Len())
 	}
 	return d, b.Bytes()
 }
@@ -83,44 +46,12 @@ func take(t *testing.T, path string) (*dump, []byte) {
 func refuse(t *testing.T, ctx context.Context, s *sqlite.Source) error {
 	t.Helper()
 	var b bytes.Buffer
-	d := &dump{w: &b}
+	d := &sqlitetest.Recorder{To: &b}
 	err := s.Dump(ctx, d)
-	if err == nil || d.sealed {
-		t.Fatalf("dumping %s: error %v, sealed %v", s.Path, err, d.sealed)
+	if err == nil || d.Sealed {
+		t.Fatalf("dumping %s: error %v, sealed %v", s.Path, err, d.Sealed)
 	}
 	return err
-}
-
-// open opens path for writing by the test.
-func open(t testing.TB, path string, pragmas ...string) *sql.DB {
-	t.Helper()
-	connector, err := driver.NewConnector(sqlite.URI(path, url.Values{"_pragma": pragmas, "_busy_timeout": {"20000"}}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(1)
-	t.Cleanup(func() { db.Close() })
-	return db
-}
-
-func run(t testing.TB, db *sql.DB, statements ...string) {
-	t.Helper()
-	for _, s := range statements {
-		if _, err := db.Exec(s); err != nil {
-			t.Fatalf("%.80s: %v", s, err)
-		}
-	}
-}
-
-// build makes a closed database of the statements.
-func build(t testing.TB, path string, statements ...string) {
-	t.Helper()
-	db := open(t, path, "synchronous(off)")
-	run(t, db, statements...)
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // shell runs the sqlite3 command line, the second opinion on every copy.
