@@ -84,8 +84,6 @@ func parseURL(u string) (Options, error) {
 	return o, nil
 }
 
-var optionNames = []string{"region", "endpoint", "path_style"}
-
 func (o *Options) set(name, value string) error {
 	switch name {
 	case "region":
@@ -100,10 +98,7 @@ func (o *Options) set(name, value string) error {
 		}
 		o.PathStyle = b
 	default:
-		if near := nearest(name); near != "" {
-			return fmt.Errorf("unknown option %q, did you mean %s?", name, near)
-		}
-		return fmt.Errorf("unknown option %q, there are %s", name, strings.Join(optionNames, ", "))
+		return fmt.Errorf("unknown option %q, there are region, endpoint and path_style", name)
 	}
 	return nil
 }
@@ -130,36 +125,4 @@ func parse(u string) (*url.URL, error) {
 		return nil, errors.New("it is malformed")
 	}
 	return p, nil
-}
-
-// nearest returns the option that name is probably a misspelling of.
-func nearest(name string) string {
-	name = strings.ToLower(strings.ReplaceAll(name, "-", "_"))
-	for _, o := range optionNames {
-		if distance(name, o) <= 2 {
-			return o
-		}
-	}
-	return ""
-}
-
-// distance counts the letters to insert, delete or replace to get from a to b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
