@@ -169,15 +169,11 @@ func (r *run) putManifest(ctx context.Context, m *Manifest, until time.Time) err
 // putIndex stores the run's n-th index.
 func (r *run) putIndex(ctx context.Context, n int, x *index) (Blob, error) {
 	x.Type, x.Vault, x.Epoch, x.Run, x.N = typeIndex, r.Vault, r.epoch.ID, r.id, n
-	epoch, err := r.epoch.recipient()
+	readers, err := r.readers()
 	if err != nil {
 		return Blob{}, err
 	}
-	host, err := r.Host.indexRecipient(r.epoch.hybrid())
-	if err != nil {
-		return Blob{}, err
-	}
-	body, err := encodeIndex(x, r.key, host, epoch)
+	body, err := encodeIndex(x, r.key, readers...)
 	if err != nil {
 		return Blob{}, fmt.Errorf("encrypting an index of %s: %w", r.Vault, err)
 	}
@@ -189,13 +185,27 @@ func (r *run) putIndex(ctx context.Context, n int, x *index) (Blob, error) {
 	return b, nil
 }
 
-// putPrivate encrypts a document to the epoch and stores it.
+// readers are who opens the documents of a run: this host, which builds on them, and whoever
+// opens the epoch. Packs are for the latter alone.
+func (r *run) readers() ([]age.Recipient, error) {
+	epoch, err := r.epoch.recipient()
+	if err != nil {
+		return nil, err
+	}
+	host, err := r.Host.indexRecipient(r.epoch.hybrid())
+	if err != nil {
+		return nil, err
+	}
+	return []age.Recipient{host, epoch}, nil
+}
+
+// putPrivate encrypts a document to its readers and stores it.
 func (r *run) putPrivate(ctx context.Context, key string, text []byte) (Blob, error) {
-	recipient, err := r.epoch.recipient()
+	readers, err := r.readers()
 	if err != nil {
 		return Blob{}, err
 	}
-	body, err := pack.Encrypt(text, recipient)
+	body, err := pack.Encrypt(text, readers...)
 	if err != nil {
 		return Blob{}, fmt.Errorf("encrypting %s: %w", key, err)
 	}

@@ -3,7 +3,6 @@ package snapshot
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +17,8 @@ import (
 const typeContents = "holdfast/contents/1"
 
 // Contents is the private part of a snapshot: where every chunk of every stream is, and what
-// each stream must be once it is put together. Only the epoch's identity opens it.
+// each stream must be once it is put together. The epoch's identity opens it, and so does the
+// index key of the host that wrote it, which carries streams over into its next snapshot.
 type Contents struct {
 	Type       string           `json:"type"`
 	Repository string           `json:"repository"`
@@ -52,14 +52,15 @@ func (c *Contents) Table() []pack.Info {
 	return table
 }
 
-// ReadContents reads, checks and opens the contents of m with the epoch's identity.
-func ReadContents(ctx context.Context, s getter, m *Manifest, epoch age.Identity) (*Contents, error) {
+// ReadContents reads, checks and opens the contents of m with one of ids: the epoch's identity, or
+// those of the host that wrote it. If none opens it, the error matches *age.NoIdentityMatchError.
+func ReadContents(ctx context.Context, s getter, m *Manifest, ids ...age.Identity) (*Contents, error) {
 	key := ContentsKey(m.Vault, m.ID)
 	body, err := ReadBlob(ctx, s, key, m.Contents)
 	if err != nil {
 		return nil, err
 	}
-	text, err := pack.Decrypt(bytes.NewReader(body), maxContents, epoch)
+	text, err := pack.Decrypt(bytes.NewReader(body), maxContents, ids...)
 	if err != nil {
 		return nil, &Damage{Key: key, Cause: err}
 	}
@@ -101,49 +102,4 @@ func (c *Contents) check(m *Manifest) error {
 		}
 	}
 	return nil
-}
-
-// A chunkList is written as [[pack, offset, length, plain, "id"], ...]: one short array a
-// chunk, since a large vault has millions of them.
-type chunkList []pack.Ref
-
-// MarshalJSON implements json.Marshaler.
-func (l chunkList) MarshalJSON() ([]byte, error) {
-	b := make([]byte, 0, 2+len(l)*80)
-	b = append(b, '[')
-	for i, r := range l {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = fmt.Appendf(b, "[%d,%d,%d,%d,\"", r.Pack, r.Offset, r.Length, r.Plain)
-		b = base64.StdEncoding.AppendEncode(b, r.ID[:])
-		b = append(b, '"', ']')
-	}
-	return append(b, ']'), nil
-}
-
-// UnmarshalJSON implements json.Unmarshaler. It decodes one row at a time, so that a list
-// costs no more memory than its refs.
-func (l *chunkList) UnmarshalJSON(b []byte) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	if _, err := d.Token(); err != nil {
-		return err
-	}
-	*l = nil
-	for d.More() {
-		var r pack.Ref
-		var id []byte
-		row := [...]any{&r.Pack, &r.Offset, &r.Length, &r.Plain, &id}
-		cells := row[:]
-		if err := d.Decode(&cells); err != nil {
-			return fmt.Errorf("chunk %d: %w", len(*l), err)
-		}
-		if len(cells) != len(row) || len(id) != len(r.ID) {
-			return fmt.Errorf("chunk %d is malformed", len(*l))
-		}
-		copy(r.ID[:], id)
-		*l = append(*l, r)
-	}
-	_, err := d.Token()
-	return err
 }

@@ -1,15 +1,12 @@
 package snapshot
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"holdfast/snapshot/pack"
 )
@@ -140,41 +137,6 @@ func TestContentsWithHostileTablesAreRefused(t *testing.T) {
 	}
 }
 
-func TestChunkListsReadBack(t *testing.T) {
-	want := chunkList{{Pack: 1, Offset: 2, Length: 3, Plain: 4, ID: pack.ID{5, 6}}, {}, {Pack: 1<<32 - 1, ID: pack.ID{255}}}
-	b, err := json.Marshal(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got chunkList
-	if err := json.Unmarshal(b, &got); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func FuzzChunkList(f *testing.F) {
-	f.Add([]byte(`[[1,2,3,4,"AAAAAAAAAAAAAAAAAAAAAA=="],[0,0,0,0,"AAAAAAAAAAAAAAAAAAAAAA=="]]`))
-	f.Add([]byte(`[[1,2,3,4]]`))
-	f.Add([]byte(`[[-1,2,3,4,""],null]`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var l chunkList
-		if json.Unmarshal(b, &l) != nil {
-			return
-		}
-		again, err := json.Marshal(l)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var m chunkList
-		if err := json.Unmarshal(again, &m); err != nil || len(l) != len(m) || len(l) > 0 && !slices.Equal(l, m) {
-			t.Errorf("%s reads as %v, which reads as %v, %v", b, l, m, err)
-		}
-	})
-}
-
 func FuzzPackList(f *testing.F) {
 	f.Add(encodePackList([]pack.Info{{Sum: pack.Sum{1}, Size: 5}, {Sum: pack.Sum{2}, Size: 7}}))
 	f.Add([]byte("00 1\n"))
@@ -205,23 +167,4 @@ func FuzzManifest(f *testing.F) {
 			t.Error("another manifest")
 		}
 	})
-}
-
-func BenchmarkContents(b *testing.B) {
-	l := make(chunkList, 16<<10) // a vault of 1 GiB
-	for i := range l {
-		l[i] = pack.Ref{Pack: uint32(i / 100), Offset: uint32(i * 4000 % 8e6), Length: 40000, Plain: 65536, ID: pack.ID{byte(i), byte(i >> 8)}}
-	}
-	text, err := json.Marshal(l)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(1 << 30)
-	b.ReportAllocs()
-	for b.Loop() {
-		var m chunkList
-		if err := json.Unmarshal(text, &m); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

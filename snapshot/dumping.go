@@ -11,18 +11,26 @@ import (
 	"holdfast/snapshot/pack"
 )
 
-// dumping is the Dump that a run hands to its source: every stream goes to the pack writer.
+// dumping is the Dump that a run hands to its source: every stream goes to the pack writer. It
+// is a Carrier too (carry.go).
 type dumping struct {
 	w        *pack.Writer
+	earlier  func(context.Context) ([]carriable, error)
 	progress Progress
 
+	asking  sync.Mutex // held while the snapshot before is read
+	offered *offer     // nil until it was
+
 	mu       sync.Mutex
+	names    map[string]bool // of streams
 	streams  []*dumpStream
 	about    About
 	warnings []string
 }
 
-func newDumping(w *pack.Writer, p Progress) *dumping { return &dumping{w: w, progress: p} }
+func newDumping(w *pack.Writer, earlier func(context.Context) ([]carriable, error), p Progress) *dumping {
+	return &dumping{w: w, earlier: earlier, progress: p, names: map[string]bool{}}
+}
 
 const (
 	maxFacts    = 1 << 20
@@ -44,6 +52,9 @@ func (d *dumping) run(ctx context.Context, src Source, vault string) error {
 		if !s.sealed {
 			return fmt.Errorf("dumping %s: stream %q was never finished", vault, s.info.Name)
 		}
+		if err := s.finish(); err != nil {
+			return fmt.Errorf("dumping %s: %w", vault, err)
+		}
 		bytes += s.info.Bytes
 	}
 	if bytes == 0 {
@@ -57,20 +68,28 @@ func (d *dumping) Stream(ctx context.Context, s Stream) (StreamWriter, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, o := range d.streams {
-		if o.info.Name == s.Name {
-			return nil, fmt.Errorf("opening stream %q: %w", s.Name, fs.ErrExist)
-		}
-	}
 	if !fs.ValidPath(s.Name) || s.Name == "." {
 		return nil, fmt.Errorf("opening stream %q: its name is not a path", s.Name)
 	}
-	st := &dumpStream{dump: d, ctx: ctx, to: d.w.Stream(), total: s.Size, info: StreamInfo{Name: s.Name, Format: s.Format}}
-	d.streams = append(d.streams, st)
+	st := &dumpStream{dump: d, ctx: ctx, total: s.Size, info: StreamInfo{Name: s.Name, Format: s.Format}}
+	if err := d.add(st); err != nil {
+		return nil, fmt.Errorf("opening stream %q: %w", s.Name, err)
+	}
+	st.to = d.w.Stream()
 	d.progress.Report(Step{Name: s.Name, Total: s.Size})
 	return st, nil
+}
+
+// add gives a stream its name. Nothing takes it back: a dump with a stream that is not sealed fails.
+func (d *dumping) add(st *dumpStream) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.names[st.info.Name] {
+		return fs.ErrExist
+	}
+	d.names[st.info.Name] = true
+	d.streams = append(d.streams, st)
+	return nil
 }
 
 // About implements Dump.
@@ -130,12 +149,24 @@ func (s *dumpStream) Seal(rows int64, facts any) error {
 		}
 		s.info.Facts = b
 	}
-	sealed, err := s.to.Close()
-	if err != nil {
+	if err := s.to.End(); err != nil {
 		return fmt.Errorf("sealing stream %q: %w", s.info.Name, err)
 	}
-	s.info.Rows, s.info.Bytes, s.info.SHA256 = rows, sealed.Bytes, sealed.SHA256
-	s.chunks, s.sealed = sealed.Chunks, true
+	s.info.Rows, s.sealed = rows, true
 	s.dump.progress.Report(Step{Name: s.info.Name, Total: s.total, Done: true})
+	return nil
+}
+
+// finish waits for the last chunks of a stream that was sealed. A source that writes many short
+// streams loses no time so.
+func (s *dumpStream) finish() error {
+	if s.to == nil {
+		return nil // it was carried over
+	}
+	whole, err := s.to.Close()
+	if err != nil {
+		return fmt.Errorf("finishing stream %q: %w", s.info.Name, err)
+	}
+	s.info.Bytes, s.info.SHA256, s.chunks = whole.Bytes, whole.SHA256, whole.Chunks
 	return nil
 }

@@ -17,8 +17,9 @@ import (
 	"holdfast/snapshot/pack"
 )
 
-// A HostKey is what a host needs to take snapshots. It signs them, opens the indexes it
-// wrote itself, and recognises chunks that are stored already. It opens no snapshot.
+// A HostKey is what a host needs to take snapshots. It signs them, opens the indexes and contents
+// it wrote itself, and recognises chunks that are stored already. It opens no pack, so it reads
+// nothing that was backed up.
 type HostKey struct {
 	Signer Signer
 	index  []age.Identity // hybrid and X25519: age does not mix the two in one file
@@ -45,7 +46,7 @@ func NewHostKey(name string) (*HostKey, error) {
 	rand.Read(chunks[:])
 	lines := []string{
 		"# Holdfast host key of " + name + ". It signs snapshots and finds chunks that are stored already.",
-		"# It cannot open a snapshot. Keep it on this host, readable by the backup user only.",
+		"# It opens no data of a snapshot. Keep it on this host, readable by the backup user only.",
 		"# verifier: " + vkey,
 		"sign " + skey,
 		"index " + hybrid.String(),

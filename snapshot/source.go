@@ -34,6 +34,19 @@ type StreamWriter interface {
 	Seal(rows int64, facts any) error
 }
 
+// A Carrier is a Dump that knows the snapshot before. A source that can prove that a stream
+// would come out as it did then carries it over instead of reading it again.
+type Carrier interface {
+	Dump
+	// Earlier returns the streams that can be carried over: those of the newest earlier
+	// snapshot of this host, in their order there, whose every chunk is still stored. It is empty if
+	// there is nothing to build on, which is never an error.
+	Earlier(ctx context.Context) ([]StreamInfo, error)
+	// Carry puts the stream that Earlier has under name into this dump as it was, facts and
+	// all. A dump has each name once, carried or written.
+	Carry(ctx context.Context, name string) error
+}
+
 // A Stream is a named part of a dump.
 type Stream struct {
 	Name   string // fs.ValidPath, e.g. "vault.db" or "tree.tar"

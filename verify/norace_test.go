@@ -3,3 +3,5 @@
 package verify_test
 
 const everySwap = 1
+
+const memoryVault = 1 << 30

@@ -8,6 +8,7 @@
 // of two open packs, chosen at random (packing.go). Each pack is one age file, encrypted as it
 // fills; a full one is padded (padding.go), closed, hashed and handed to Put while others
 // fill. Stream.Close returns the chunks' Refs, Writer.Close the pack table they point into.
+// Writer.Carry returns Refs too, of chunks that are stored already (carry.go).
 //
 // The way out. Reader.Open plans from the list of Refs which packs are needed and when, and
 // keeps a window of decrypted packs (window.go). A pack is fetched whole, compared with its

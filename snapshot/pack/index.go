@@ -44,6 +44,22 @@ func (x *index) claim(ctx context.Context, id ID) (at spot, mine bool, err error
 	}
 }
 
+// find returns where a chunk is, if this run met it. Like claim it waits for who claimed it.
+func (x *index) find(ctx context.Context, id ID) (at spot, ok bool, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for {
+		at, known := x.at[id]
+		if !known || at.length > 0 {
+			return at, known, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return spot{}, false, err
+		}
+		x.settled.Wait()
+	}
+}
+
 func (x *index) settle(id ID, at spot) {
 	x.mu.Lock()
 	x.at[id] = at

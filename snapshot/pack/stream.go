@@ -15,7 +15,8 @@ type Stream struct {
 	refs    [][]Ref  // of each segment in order; filled in by workers
 	bytes   int64
 	err     error // sticky
-	closing bool  // Close was called
+	ended   bool  // End was called
+	closing bool  // and all was handed over
 
 	mu       sync.Mutex
 	left     int // segments that workers are not done with
@@ -52,6 +53,9 @@ func (s *Stream) Write(p []byte) (int, error) {
 	if err := s.failure(); err != nil {
 		return 0, err
 	}
+	if s.ended {
+		return 0, errStreamClosed
+	}
 	written := 0
 	for len(p) > 0 {
 		if s.seg == nil {
@@ -72,18 +76,31 @@ func (s *Stream) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// Close ends the stream and waits until every chunk has its Ref. Packs may still be on their
-// way then: only the Writer's Close says that they are stored.
-func (s *Stream) Close() (Sealed, error) {
+// End hands over the last bytes without waiting for what becomes of them, so that whoever wrote them
+// can go on with another stream. Nothing is written after it; Close is still to be called.
+func (s *Stream) End() error {
 	if err := s.failure(); err != nil {
-		return Sealed{}, err
+		return err
 	}
+	if s.ended {
+		return nil
+	}
+	s.ended = true
 	if s.seg != nil {
 		if err := s.flush(true); err != nil {
-			return Sealed{}, err
+			return err
 		}
 	}
 	s.end()
+	return nil
+}
+
+// Close ends the stream and waits until every chunk has its Ref. Packs may still be on their
+// way then: only the Writer's Close says that they are stored.
+func (s *Stream) Close() (Sealed, error) {
+	if err := s.End(); err != nil {
+		return Sealed{}, err
+	}
 	select {
 	case <-s.idle:
 	case <-s.w.ctx.Done():
@@ -92,9 +109,7 @@ func (s *Stream) Close() (Sealed, error) {
 	out := Sealed{Bytes: s.bytes, Chunks: slices.Concat(s.refs...)}
 	s.sum.Sum(out.SHA256[:0])
 	s.err = errStreamClosed
-	s.w.mu.Lock()
-	s.w.open--
-	s.w.mu.Unlock()
+	s.w.leave()
 	return out, nil
 }
 

@@ -53,7 +53,7 @@ type Writer struct {
 
 	ending sync.Mutex // held by Close and by Abort, so that one waits for the other
 	mu     sync.Mutex
-	open   int // streams
+	open   int // streams, and calls of Carry
 	closed bool
 	stats  Stats
 }
@@ -146,13 +146,27 @@ func (o WriterOptions) complete() (WriterOptions, error) {
 
 // Stream opens a stream. Several may be open at once, each for one goroutine.
 func (w *Writer) Stream() *Stream {
+	if err := w.enter(); err != nil {
+		return &Stream{w: w, err: err}
+	}
+	return newStream(w)
+}
+
+// enter counts one more that has to leave before Close.
+func (w *Writer) enter() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return &Stream{w: w, err: cmp.Or(w.failure(), errClosed)}
+		return cmp.Or(w.failure(), errClosed)
 	}
 	w.open++
-	return newStream(w)
+	return nil
+}
+
+func (w *Writer) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open--
 }
 
 // Close stores the open packs, waits for every Put and returns the pack table that all Refs
