@@ -1,0 +1,133 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"holdfast/restore"
+	"holdfast/snapshot/source/postgres/link"
+)
+
+// oldPrefix names a database that was replaced, until it is dropped.
+const oldPrefix = "holdfast_replaced_"
+
+// dropTimeout is how long the removal of a database may take.
+const dropTimeout = time.Minute
+
+// place gives the database its name, and with Replace takes it from the one that had it, in one transaction.
+// It reports whether the database has the name, also along with an error.
+func (l *loading) place(ctx context.Context, name string) (placed bool, err error) {
+	wanted := l.Server.Database()
+	old := ""
+	var oid string
+	swapped := false
+	err = l.admin(ctx, func(c *link.Conn) error {
+		var others int
+		var there bool
+		if oid, _, _, err = lookUp(ctx, c, name); err != nil {
+			return err
+		}
+		if _, others, there, err = lookUp(ctx, c, wanted); err != nil {
+			return err
+		}
+		if there && l.Replace {
+			old = oldPrefix + strings.ToLower(rand.Text()[:16])
+			if others > 0 {
+				return inUse(wanted, others)
+			}
+		}
+		err = swap(ctx, c, name, wanted, old)
+		swapped = err == nil
+		return err
+	})
+	switch {
+	case swapped: // even if the session then did not end as it should
+	case errors.Is(err, link.ErrLost):
+		if placed, err = l.placed(ctx, oid, wanted, err); !placed || err != nil {
+			return placed, err
+		}
+	default:
+		return false, err
+	}
+	if old == "" {
+		return true, nil
+	}
+	if err := l.discard(ctx, old); err != nil { // the new one is in place, which an error would deny
+		l.note("dropping the database that was replaced: %v", err)
+	}
+	l.note("the database that was replaced had grants and settings of its own, which no dump has: set them again")
+	return true, nil
+}
+
+// swap renames databases. What a killed COMMIT leaves is all of it or nothing.
+func swap(ctx context.Context, c *link.Conn, name, wanted, old string) error {
+	steps := []string{"BEGIN", "GRANT CONNECT ON DATABASE " + quote(name) + " TO PUBLIC", "COMMENT ON DATABASE " + quote(name) + " IS NULL"}
+	if old != "" {
+		steps = append(steps, "ALTER DATABASE "+quote(wanted)+" RENAME TO "+quote(old))
+	}
+	steps = append(steps, "ALTER DATABASE "+quote(name)+" RENAME TO "+quote(wanted), "COMMIT")
+	for _, sql := range steps {
+		err := c.Exec(ctx, sql)
+		if err == nil {
+			continue
+		}
+		if exists(err) {
+			err = fmt.Errorf("%w: %w", restore.ErrOccupied, err)
+		}
+		return fmt.Errorf("giving the database its name: %w", err)
+	}
+	return nil
+}
+
+// placed asks which database has the name, after the answer to COMMIT was lost.
+func (l *loading) placed(ctx context.Context, oid, wanted string, lost error) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		var now string
+		err := l.admin(ctx, func(c *link.Conn) (err error) {
+			now, _, _, err = lookUp(ctx, c, wanted)
+			return err
+		})
+		switch {
+		case err == nil && oid != "" && now == oid:
+			l.note("the connection was lost while the database got its name; the server says that it did")
+			return true, nil
+		case err == nil:
+			return false, lost
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			// Better to leave a database behind than to drop the one that was asked for.
+			return true, errors.Join(fmt.Errorf("%w: %w", ErrUnknown, lost), err)
+		}
+	}
+}
+
+// discard drops a database, whoever is connected to it, even if ctx ended.
+func (l *loading) discard(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
+	defer cancel()
+	err := l.admin(ctx, func(c *link.Conn) error {
+		version, err := serverVersion(ctx, c)
+		if err != nil {
+			return err
+		}
+		if version >= 130000 {
+			return c.Exec(ctx, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)")
+		}
+		if _, err := c.Query(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = $1", name); err != nil {
+			return err
+		}
+		return c.Exec(ctx, "DROP DATABASE IF EXISTS "+quote(name))
+	})
+	if err != nil {
+		return fmt.Errorf("dropping database %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,250 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"holdfast/restore"
+	"holdfast/snapshot/source/postgres/link"
+	"holdfast/snapshot/source/postgres/script"
+)
+
+// loading is one load in progress.
+type loading struct {
+	*Target
+	*plan
+	server *link.Server // one host of Target's
+	dump   restore.Dump
+	log    *slog.Logger
+
+	mu     sync.Mutex // of what follows
+	loaded []restore.LoadedStream
+	notes  []string
+}
+
+func (t *Target) load(ctx context.Context, d restore.Dump) (restore.Loaded, error) {
+	p, err := t.plan(ctx, d)
+	if err != nil {
+		return restore.Loaded{}, err
+	}
+	l := &loading{Target: t, plan: p, dump: d, log: t.Log, loaded: p.read, notes: p.notes}
+	if l.server, err = t.at(ctx); err != nil {
+		return restore.Loaded{}, err
+	}
+	if err := l.leaveOut(ctx); err != nil {
+		return restore.Loaded{}, err
+	}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	start := time.Now()
+	if t.Create {
+		err = l.intoNew(ctx)
+	} else {
+		err = l.intoExisting(ctx)
+	}
+	if err != nil {
+		return restore.Loaded{}, err
+	}
+	l.log.Debug("loaded", "tables", len(p.tables), "elapsed", time.Since(start))
+	return restore.Loaded{Streams: l.loaded, Notes: l.notes}, nil
+}
+
+func (l *loading) note(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.notes = append(l.notes, fmt.Sprintf(format, args...))
+}
+
+// settings are those of pg_dump's preamble that link does not make, and what a load wants. They hold to
+// the end of the session.
+const settings = `SET standard_conforming_strings = on; SET escape_string_warning = off;
+SET check_function_bodies = off; SET xmloption = content; SET client_min_messages = warning;
+SET default_tablespace = ''; SET default_table_access_method = heap; SET maintenance_work_mem = '256MB'`
+
+// connect opens a session to load by.
+func (l *loading) connect(ctx context.Context, s *link.Server) (*link.Conn, error) {
+	c, err := s.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Exec(ctx, settings); err != nil {
+		hangUp(ctx, c)
+		return nil, fmt.Errorf("setting up the session: %w", err)
+	}
+	return c, nil
+}
+
+// hangUp ends a session, even if ctx ended: its transaction is rolled back by that.
+func hangUp(ctx context.Context, c *link.Conn) error {
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	return c.Close(ctx)
+}
+
+// cleanup is a context for what has to be done even if ctx ended.
+func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+}
+
+// create executes entries in order.
+func (l *loading) create(ctx context.Context, c *link.Conn, entries []script.Entry) error {
+	for _, e := range entries {
+		if err := l.createOne(ctx, c, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *loading) createOne(ctx context.Context, c *link.Conn, e script.Entry) error {
+	if strings.TrimSpace(e.SQL) == "" {
+		return nil
+	}
+	err := c.Exec(ctx, e.SQL)
+	if err == nil {
+		return nil
+	}
+	if exists(err) {
+		err = fmt.Errorf("%w: %w", restore.ErrOccupied, err)
+	}
+	return fmt.Errorf("creating %s: %w", title(e), err)
+}
+
+// title names an entry for people.
+func title(e script.Entry) string {
+	name := e.Name
+	if e.Schema != "" && e.Schema != "-" {
+		name = e.Schema + "." + name
+	}
+	return strings.ToLower(e.Type) + " " + name
+}
+
+// exists reports whether the server refused to create what is there.
+func exists(err error) bool {
+	var e *link.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case "42P07", "42710", "42723", "42P06", "42P04": // relation or type, object, function, schema, database
+		return true
+	}
+	return false
+}
+
+// copyPart loads one stream. Its count is the server's.
+func (l *loading) copyPart(ctx context.Context, c *link.Conn, t *table, p part, frozen bool) (err error) {
+	r, err := l.dump.Open(ctx, p.info.Name)
+	if err != nil {
+		return err
+	}
+	in := &counted{ctx: ctx, r: r}
+	end := &verdict{r: in}
+	rows, err := c.CopyIn(ctx, end, copyIn(t, frozen))
+	if err = errors.Join(err, r.Close()); err != nil {
+		return fmt.Errorf("loading %s: %w", t, err)
+	}
+	if !end.reached {
+		return fmt.Errorf("loading %s: stream %q was not read to its end", t, p.info.Name)
+	}
+	if rows != p.info.Rows || in.n != p.info.Bytes {
+		return fmt.Errorf("loading %s: %w: the server took %d rows and %d bytes instead of %d and %d",
+			t, ErrDiffers, rows, in.n, p.info.Rows, p.info.Bytes)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loaded = append(l.loaded, restore.LoadedStream{Name: p.info.Name, Rows: rows, Bytes: in.n})
+	return nil
+}
+
+// verdict remembers that its reader came to io.EOF, the only proof that all of it was right.
+type verdict struct {
+	r       io.Reader
+	reached bool
+}
+
+func (v *verdict) Read(b []byte) (int, error) {
+	n, err := v.r.Read(b)
+	if err == io.EOF {
+		v.reached = true
+	}
+	return n, err
+}
+
+// copyIn is the statement that loads rows. Frozen rows need no second write later; the server
+// takes them only into a table that this transaction made or emptied, so nobody sees them too early.
+func copyIn(t *table, frozen bool) string {
+	options := ""
+	if frozen {
+		options = " WITH (FREEZE)"
+	}
+	into := t.quoted()
+	if t.via != nil {
+		into = qualified(t.via.Schema, t.via.Name)
+	}
+	return "COPY " + into + t.columnList() + " FROM STDIN" + options
+}
+
+func (t *table) quoted() string { return qualified(t.schema, t.name) }
+
+// columnList is empty for a table without columns, for which COPY has no spelling.
+func (t *table) columnList() string {
+	if len(t.columns) == 0 {
+		return ""
+	}
+	return " (" + t.columnNames() + ")"
+}
+
+func (t *table) columnNames() string {
+	list := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		list[i] = quote(c)
+	}
+	return strings.Join(list, ", ")
+}
+
+func qualified(schema, name string) string { return quote(schema) + "." + quote(name) }
+
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+func literal(s string) string {
+	q := "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	if strings.Contains(s, `\`) {
+		return " E" + strings.ReplaceAll(q, `\`, `\\`)
+	}
+	return q
+}
+
+func text(value *string) string {
+	if value == nil {
+		return ""
+	}
+	return *value
+}
+
+// refresh fills the materialized views that were full.
+func (l *loading) refresh(ctx context.Context, c *link.Conn) error {
+	for _, v := range l.views {
+		if err := c.Exec(ctx, "REFRESH MATERIALIZED VIEW "+qualified(v.Schema, v.Name)); err != nil {
+			return fmt.Errorf("refreshing %s.%s: %w", v.Schema, v.Name, err)
+		}
+	}
+	return nil
+}
+
+// analyze makes the planner know the rows.
+func (l *loading) analyze(ctx context.Context, c *link.Conn) error {
+	for _, t := range l.tables {
+		if err := c.Exec(ctx, "ANALYZE "+t.quoted()); err != nil {
+			return fmt.Errorf("analyzing %s: %w", t, err)
+		}
+	}
+	return nil
+}
