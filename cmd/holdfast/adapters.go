@@ -1,17 +1,20 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"path"
-	"path/filepath"
-	"strings"
+	"log/slog"
 
 	"holdfast/cmd/holdfast/config"
 	"holdfast/restore"
 	filestarget "holdfast/restore/target/files"
+	postgrestarget "holdfast/restore/target/postgres"
 	sqlitetarget "holdfast/restore/target/sqlite"
 	"holdfast/snapshot"
 	"holdfast/snapshot/source/files"
+	"holdfast/snapshot/source/postgres"
+	"holdfast/snapshot/source/postgres/link"
+	"holdfast/snapshot/source/postgres/script"
 	"holdfast/snapshot/source/sqlite"
 )
 
@@ -26,11 +29,39 @@ var (
 	errTargetInUse   = sqlitetarget.ErrInUse
 	errTargetForeign = sqlitetarget.ErrNotDatabase
 	errNothingChosen = filestarget.ErrNoMatch
+
+	errNoPgDump      = script.ErrNoClient
+	errOldPgDump     = script.ErrClientTooOld
+	errTablesDenied  = postgres.ErrDenied
+	errRowsHidden    = postgres.ErrFiltered
+	errNoSuchTable   = postgres.ErrNoSuchTable
+	errGaveWay       = postgres.ErrGaveWay
+	errTablesAltered = postgres.ErrChanged
+	errServerLost    = link.ErrLost
+	errTargetTooOld  = postgrestarget.ErrTooOld
+	errTargetLacks   = postgrestarget.ErrMissing
+	errNoTableChosen = postgrestarget.ErrNoMatch
+	errCommitUnknown = postgrestarget.ErrUnknown
 )
 
+// A reading says how a vault is read.
+type reading struct {
+	full bool // every row, although nothing says that it changed
+	log  *slog.Logger
+}
+
 // source builds the source of a configured vault.
-func source(v *config.Vault) (snapshot.Source, error) {
+func source(v *config.Vault, r reading) (snapshot.Source, error) {
 	switch v.Kind {
+	case config.KindPostgres:
+		server, err := database(v)
+		if err != nil {
+			return nil, err
+		}
+		p := v.Postgres
+		return &postgres.Source{Server: server, Selection: postgres.Selection{Tables: p.Tables, Schemas: p.Schemas, Exclude: p.Exclude},
+			Full: r.full, FullEvery: p.FullEvery.Std(), Workers: p.Connections, Program: string(p.PgDump),
+			LockTimeout: p.LockTimeout.Std(), Log: r.log}, nil
 	case config.KindSQLite:
 		return &sqlite.Source{Path: string(v.SQLite.Path), BusyTimeout: v.SQLite.BusyTimeout.Std()}, nil
 	case config.KindFiles:
@@ -43,101 +74,83 @@ func unknownKind(kind string) error {
 	return misuse(fmt.Errorf("this version cannot read or write vaults of kind %q", kind))
 }
 
+// A preflighter is a source that can tell, without dumping, whether it could.
+type preflighter interface {
+	Preflight(ctx context.Context) (warnings []string, err error)
+}
+
+// database is the server and the database of a configured vault.
+func database(v *config.Vault) (*link.Server, error) {
+	dsn, err := v.Postgres.URL.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	server, err := link.Parse(dsn)
+	if err != nil {
+		return nil, misuse(fmt.Errorf("%s: %w", v.Postgres.URL.Field(), err))
+	}
+	return server, nil
+}
+
+// serverOf names the server of a vault for people.
+func serverOf(v *config.Vault) string {
+	server, err := database(v)
+	if err != nil {
+		return v.Kind
+	}
+	return server.String()
+}
+
 // checkers prove the structure of dumps, by kind.
 func checkers() map[string]restore.Checker {
 	return map[string]restore.Checker{
-		config.KindSQLite: sqlitetarget.Checker{},
-		config.KindFiles:  filestarget.Checker{},
+		config.KindPostgres: postgrestarget.Checker{},
+		config.KindSQLite:   sqlitetarget.Checker{},
+		config.KindFiles:    filestarget.Checker{},
 	}
 }
 
-// place says where to restore to.
-type place struct {
-	url      string // kind:///path, or a path; empty: where the vault is
-	only     []string
-	streams  []snapshot.StreamInfo // of the snapshot
-	replace  bool
-	rehearse bool
+// A destination is the target of a restore, chosen.
+type destination struct {
+	target restore.Target
+	name   string // for people
+	path   string // on this host; empty for servers
 }
 
-// target builds the target of a restore of kind, and names it for people.
-func target(kind string, v *config.Vault, p place) (restore.Target, string, error) {
+// target builds the target of a restore of kind.
+func target(kind string, v *config.Vault, p place) (destination, error) {
+	if kind == config.KindPostgres {
+		server, err := p.database(v)
+		if err != nil {
+			return destination{}, err
+		}
+		return destination{target: &postgrestarget.Target{Server: server, Only: p.only, Schema: p.schema, Replace: p.replace, Create: p.create,
+			SkipMissing: p.skipMissing, Rehearse: p.rehearse}, name: server.String()}, nil
+	}
+	if err := p.forDatabases(kind); err != nil {
+		return destination{}, err
+	}
 	to, err := p.path(kind, v)
 	if err != nil {
-		return nil, "", err
+		return destination{}, err
 	}
 	switch kind {
 	case config.KindSQLite:
 		if err := p.wholeStream(); err != nil {
-			return nil, "", err
+			return destination{}, err
 		}
-		return &sqlitetarget.Target{Path: to, Replace: p.replace, Rehearse: p.rehearse}, to, nil
+		return destination{&sqlitetarget.Target{Path: to, Replace: p.replace, Rehearse: p.rehearse}, to, to}, nil
 	case config.KindFiles:
-		return &filestarget.Target{Path: to, Only: p.only, Replace: p.replace, Rehearse: p.rehearse}, to, nil
+		return destination{&filestarget.Target{Path: to, Only: p.only, Replace: p.replace, Rehearse: p.rehearse}, to, to}, nil
 	}
-	return nil, "", unknownKind(kind)
-}
-
-// wholeStream checks that --only, if given, names the one stream of a vault that is restored whole.
-func (p place) wholeStream() error {
-	for _, pattern := range p.only {
-		if ok, err := path.Match(pattern, p.streams[0].Name); err != nil || !ok {
-			return misuse(fmt.Errorf("--only %q: this vault is one stream, %s, and is restored whole", pattern, p.streams[0].Name))
-		}
-	}
-	return nil
-}
-
-// path reads where to restore to; the URL's scheme must be that of the snapshot's kind. What
-// follows the scheme is the path as it stands: people type file names, not escapes, so that %, ?
-// and # in a name mean themselves.
-func (p place) path(kind string, v *config.Vault) (string, error) {
-	if p.url == "" {
-		return home(kind, v)
-	}
-	scheme, rest, _ := strings.Cut(p.url, ":")
-	rest, slashes := strings.CutPrefix(rest, "//")
-	if !slashes && !isScheme(scheme) {
-		return p.url, nil
-	}
-	if scheme = strings.ToLower(scheme); slashes && scheme != kind && scheme != "file" {
-		return "", misuse(fmt.Errorf("--to %q: the snapshot is of kind %s", p.url, kind))
-	}
-	if !slashes || !filepath.IsAbs(rest) {
-		return "", &usage{message: fmt.Sprintf("--to %q is neither a URL nor a plain path", p.url),
-			hint: fmt.Sprintf("write %s:///absolute/path, with three slashes; a file of this name is ./%s", kind, p.url)}
-	}
-	return rest, nil
-}
-
-// isScheme tells words that begin a URL, and hardly a file's name, when a colon follows.
-func isScheme(word string) bool {
-	switch strings.ToLower(word) {
-	case config.KindSQLite, config.KindFiles, config.KindPostgres, config.KindRaft, config.KindKV, "file", "s3":
-		return true
-	}
-	return false
-}
-
-// home is where a configured vault lives.
-func home(kind string, v *config.Vault) (string, error) {
-	switch {
-	case v == nil:
-		return "", misuse(fmt.Errorf("say where to restore to with --to"))
-	case v.Kind != kind:
-		return "", misuse(fmt.Errorf("vault %s is of kind %s now, the snapshot of kind %s: say where to restore to with --to", v.Name, v.Kind, kind))
-	case v.SQLite != nil:
-		return string(v.SQLite.Path), nil
-	case v.Files != nil:
-		return string(v.Files.Path), nil
-	}
-	return "", unknownKind(kind)
+	return destination{}, unknownKind(kind)
 }
 
 // differs find what changed inside dumps, by kind.
 func differs() map[string]restore.Differ {
 	return map[string]restore.Differ{
-		config.KindSQLite: sqlitetarget.Diff,
-		config.KindFiles:  filestarget.Diff,
+		config.KindPostgres: postgrestarget.Diff,
+		config.KindSQLite:   sqlitetarget.Diff,
+		config.KindFiles:    filestarget.Diff,
 	}
 }

@@ -47,7 +47,7 @@ func TestNoWarningOfAnAdapterNamesAnything(t *testing.T) {
 			}
 		}, about: "entries changed"},
 	} {
-		src, err := source(c.vault)
+		src, err := source(c.vault, reading{})
 		if err != nil {
 			t.Fatal(err)
 		}

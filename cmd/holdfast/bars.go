@@ -2,6 +2,8 @@ package main
 
 import (
 	"io"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -15,6 +17,7 @@ type bars struct {
 	stderr   *swappable
 	before   io.Writer // what stderr was
 	shown    map[*track]*mpb.Bar
+	folders  map[string]*track
 	finished map[*mpb.Bar]bool // kept here: asking a bar races with its drawing (mpb 8.9)
 }
 
@@ -22,7 +25,7 @@ type bars struct {
 const maxBars = 12
 
 func newBars(screen io.Writer, stderr *swappable) *bars {
-	b := &bars{stderr: stderr, shown: map[*track]*mpb.Bar{}, finished: map[*mpb.Bar]bool{}}
+	b := &bars{stderr: stderr, shown: map[*track]*mpb.Bar{}, folders: map[string]*track{}, finished: map[*mpb.Bar]bool{}}
 	b.progress = mpb.New(mpb.WithOutput(screen), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithWidth(32))
 	b.before = stderr.swap(b.progress)
 	return b
@@ -30,7 +33,44 @@ func newBars(screen io.Writer, stderr *swappable) *bars {
 
 func (b *bars) interval() time.Duration { return 200 * time.Millisecond }
 
-func (b *bars) show(tracks []*track, _ time.Duration) {
+func (b *bars) show(tracks []*track, _ time.Duration) { b.draw(b.fold(tracks, false)) }
+
+// fold puts the streams of one folder, such as the parts of a table, together into one track. More of
+// them may come until the end, so only then is such a track done.
+func (b *bars) fold(tracks []*track, ended bool) []*track {
+	var out []*track
+	for _, f := range b.folders {
+		f.bytes.Store(0)
+		f.total.Store(0)
+		f.done.Store(ended)
+	}
+	listed := map[*track]bool{}
+	for _, t := range tracks {
+		if strings.Count(t.name, "/") < 2 {
+			out = append(out, t)
+			continue
+		}
+		name := path.Dir(t.name)
+		f := b.folders[name]
+		if f == nil {
+			f = &track{name: name}
+			b.folders[name] = f
+		}
+		n := t.bytes.Load()
+		f.bytes.Add(n)
+		f.total.Add(max(n, t.total.Load()))
+		if !t.done.Load() {
+			f.done.Store(false)
+		}
+		if !listed[f] {
+			listed[f] = true
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func (b *bars) draw(tracks []*track) {
 	for _, t := range tracks {
 		bar := b.shown[t]
 		if bar == nil && len(b.shown) < maxBars {
@@ -66,8 +106,8 @@ func (b *bars) add(t *track) *mpb.Bar {
 
 // end leaves the bars as they are. Waiting for a bar that never completed would last for
 // ever, so those are aborted.
-func (b *bars) end(tracks []*track, elapsed time.Duration) {
-	b.show(tracks, elapsed)
+func (b *bars) end(tracks []*track, _ time.Duration) {
+	b.draw(b.fold(tracks, true))
 	for _, bar := range b.shown {
 		if !b.finished[bar] {
 			bar.Abort(false)

@@ -4,34 +4,44 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"holdfast/fixtures"
+	"holdfast/fixtures/everything"
 	"holdfast/fixtures/vaultd"
 )
 
-// byHand returns the shell lines of the README's section "Restore by hand".
-func byHand(t *testing.T) string {
+// byHand returns the shell lines of the README's section "Restore by hand": those for every kind of
+// vault, and those that follow them for a PostgreSQL vault.
+func byHand(t *testing.T) (lines, database string) {
 	t.Helper()
 	b, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, section, ok := strings.Cut(string(b), "\n## Restore by hand\n")
-	_, lines, fenced := strings.Cut(section, "```sh\n")
-	lines, _, closed := strings.Cut(lines, "```\n")
-	if !ok || !fenced || !closed {
-		t.Fatal("the README has no lines for a restore by hand")
+	section, _, closed := strings.Cut(section, "\n## ")
+	var blocks []string
+	for _, block := range strings.Split(section, "```sh\n")[1:] {
+		text, _, _ := strings.Cut(block, "```\n")
+		blocks = append(blocks, text)
 	}
-	return lines
+	if !ok || !closed || len(blocks) != 2 {
+		t.Fatalf("the README has %d blocks of lines for a restore by hand, want 2", len(blocks))
+	}
+	return blocks[0], blocks[1]
 }
 
 // TestTheReadmesLinesRestoreByHand runs them as they stand, for each kind of vault and each class
 // of key, with age, zstd and jq alone.
 func TestTheReadmesLinesRestoreByHand(t *testing.T) {
 	age := fixtures.Binary(t, "age")
-	lines := byHand(t)
+	lines, _ := byHand(t)
 	for _, class := range []string{"hybrid", "classic"} {
 		t.Run(class, func(t *testing.T) {
 			l := newLab(t, "", 500)
@@ -65,7 +75,7 @@ func TestTheReadmesLinesRestoreByHand(t *testing.T) {
 }
 
 // byHand runs lines in a copy of one vault and returns the file they made.
-func (l *lab) byHand(age, lines, vault, stream string) string {
+func (l *lab) byHand(age, lines, vault, stream string, env ...string) string {
 	l.t.Helper()
 	dir := filepath.Join(l.t.TempDir(), vault)
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(l.dir, "repository", "vaults", vault))); err != nil {
@@ -79,8 +89,35 @@ func (l *lab) byHand(age, lines, vault, stream string) string {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(age)+":"+os.Getenv("PATH"),
 		"ID="+ids[len(ids)-1].Name(), "IDENTITY="+l.identity(), "STREAM="+stream)
+	cmd.Env = append(cmd.Env, env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		l.t.Fatalf("%s by hand: %v: %s", stream, err, out)
 	}
 	return filepath.Join(dir, "stream")
+}
+
+// TestTheReadmesLinesRestoreADatabaseByHand brings back a schema that has everything with psql alone.
+func TestTheReadmesLinesRestoreADatabaseByHand(t *testing.T) {
+	age, server := fixtures.Binary(t, "age"), fixtures.Postgres(t)
+	lines, database := byHand(t)
+	from, to := server.Create(t, ""), server.Create(t, "")
+	if err := everything.Load(t.Context(), server.SocketURL(from)); err != nil {
+		t.Fatal(err)
+	}
+	l := newLab(t, "", 10, "VAULT_DSN="+server.SocketURL(from))
+	replaceInFile(t, l.config, "vaults:\n", "vaults:\n  db: {kind: postgres, url: env:VAULT_DSN}\n")
+	l.must("snapshot", "db", "--quiet")
+	l.byHand(age, lines+database, "db", "schema/pre-data.sql", "PGHOST="+server.Socket, "PGPORT="+strconv.Itoa(server.Port),
+		"PGUSER="+server.User, "PGPASSWORD="+server.Password, "PGDATABASE="+to)
+	want, got := sorted(server.Dump(t, from)), sorted(server.Dump(t, to))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("pg_dump does not say the same of both:\n%s", diff)
+	}
+}
+
+// sorted puts the lines of a dump in order: the rows of a table have none.
+func sorted(dump string) []string {
+	lines := strings.Split(dump, "\n")
+	slices.Sort(lines)
+	return lines
 }

@@ -20,12 +20,13 @@ func (a *app) cmdDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole job on sample vaults, in under a minute",
-		Long: `Makes two sample vaults (an application's SQLite vault and a local encrypted store), a repository
-in a folder and keys; takes two snapshots with a change between them; verifies them, shows what
-changed, rehearses a restore and does it for real, and opens a restored secret.
+		Long: `Makes sample vaults (an application's SQLite vault, a local encrypted store and, where PostgreSQL's
+server is installed, a vault on a private throwaway server), a repository in a folder and keys; takes two
+snapshots with a change between them; verifies them, shows what changed, rehearses a restore and does it for
+real, and opens a restored secret.
 
 Every step is a command that it prints, so that it can be tried by hand. It needs no network
-and touches nothing outside of its folder.`,
+and touches nothing outside of its folder; the private server ends with it.`,
 		Example: "  holdfast demo\n  holdfast demo --dir /tmp/try",
 		Args:    wants(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), dir) },
@@ -41,6 +42,7 @@ type demonstration struct {
 	vault  vaultc.Vault
 	store  string // the encrypted store of vault D
 	config string
+	pg     *demoServer // nil: not here
 }
 
 const (
@@ -49,17 +51,17 @@ const (
 	demoGrowth  = 0.001
 )
 
-func (a *app) demo(ctx context.Context, dir string) error {
+func (a *app) demo(ctx context.Context, dir string) (err error) {
 	if a.json {
 		return &usage{message: "demo tells a story and has no JSON", hint: "leave out --json"}
 	}
-	dir, err := demoDir(dir)
-	if err != nil {
+	if dir, err = demoDir(dir); err != nil {
 		return err
 	}
 	d := &demonstration{app: a, dir: dir, store: filepath.Join(dir, "vault-d"), config: filepath.Join(dir, "holdfast.yaml")}
+	defer func() { err = errors.Join(err, d.stopPostgres()) }()
 	began := time.Now()
-	for _, step := range []func(context.Context) error{d.makeVaults, d.first, d.second, d.prove, d.restoreAll} {
+	for _, step := range []func(context.Context) error{d.startPostgres, d.makeVaults, d.first, d.second, d.prove, d.restoreAll} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("demonstrating in %s: %w", dir, err)
 		}
@@ -115,7 +117,7 @@ func shellWord(arg string) string {
 }
 
 func (d *demonstration) makeVaults(ctx context.Context) error {
-	d.say("two vaults: %d secrets of an application in SQLite, and %d in a folder of encrypted files", demoSecrets, demoStore)
+	d.say("vaults: %d secrets of an application in SQLite, and %d in a folder of encrypted files", demoSecrets, demoStore)
 	var err error
 	d.vault, err = vaultc.Generate(ctx, filepath.Join(d.dir, "vault-c"), vaultc.Options{Secrets: demoSecrets, Seed: 1})
 	if err != nil {
@@ -125,9 +127,23 @@ func (d *demonstration) makeVaults(ctx context.Context) error {
 		return err
 	}
 	d.printf("%s\n%s\n", d.vault.Database, d.store)
+	init := []string{"init", "--repository", "file://" + filepath.Join(d.dir, "repository"),
+		"--vault", "app=sqlite://" + d.vault.Database, "--vault", "local=files://" + d.store}
+	if d.pg != nil {
+		d.say("and %d in PostgreSQL, with %d rows of audit, on a private server that ends with this demo", demoRows, demoAudit)
+		d.printf("%s\n", d.pg.url(demoDatabase))
+		init = append(init, "--vault", demoDatabase+"="+d.pg.url(demoDatabase))
+	}
 	d.say("a repository in a folder, a key for this host, and one that opens snapshots")
-	return d.run(ctx, "init", "--repository", "file://"+filepath.Join(d.dir, "repository"),
-		"--vault", "app=sqlite://"+d.vault.Database, "--vault", "local=files://"+d.store)
+	return d.run(ctx, init...)
+}
+
+// names returns the vaults of the demo.
+func (d *demonstration) names() []string {
+	if d.pg == nil {
+		return []string{"app", "local"}
+	}
+	return []string{"app", "local", demoDatabase}
 }
 
 func (d *demonstration) first(ctx context.Context) error {
@@ -136,12 +152,17 @@ func (d *demonstration) first(ctx context.Context) error {
 }
 
 func (d *demonstration) second(ctx context.Context) error {
-	d.say("%d more secrets in the one, 2 rotated in the other: the next snapshots store the pages that this touched", int(demoSecrets*demoGrowth))
+	d.say("%d more secrets in the one, 2 rotated in the other: the next snapshots store what this touched", int(demoSecrets*demoGrowth))
 	if err := vaultc.Append(ctx, d.vault.Database, demoGrowth); err != nil {
 		return err
 	}
 	if err := vaultd.Mutate(d.store, 2); err != nil {
 		return err
+	}
+	if d.pg != nil {
+		if err := d.pg.change(ctx); err != nil {
+			return err
+		}
 	}
 	if err := d.run(ctx, "snapshot", "--all", "--tag", "after-change"); err != nil {
 		return err
@@ -160,7 +181,7 @@ func (d *demonstration) prove(ctx context.Context) error {
 		return err
 	}
 	d.say("what changed between the two snapshots")
-	for _, vault := range []string{"app", "local"} {
+	for _, vault := range d.names() {
 		ids, err := d.ids(ctx, vault)
 		if err != nil {
 			return err
@@ -212,10 +233,16 @@ func (d *demonstration) restoreAll(ctx context.Context) error {
 		return err
 	}
 	d.say("the restored store opens with its own key: %d secrets", len(secrets))
+	if err := d.restorePostgres(ctx); err != nil {
+		return err
+	}
 	return d.run(ctx, "status")
 }
 
 func (d *demonstration) close(took time.Duration) {
+	if d.pg != nil {
+		d.say("the private server of %s ends now; its snapshots stay", demoDatabase)
+	}
 	d.say("done in %s. Everything is in %s", took.Round(10*time.Millisecond), d.dir)
 	d.printf(`try next, after cd %s:
   holdfast show latest --vault app

@@ -109,13 +109,24 @@ func compareStreams(a, b *restore.Snapshot) []streamChange {
 	return list
 }
 
+// longList is how many streams are listed even if nothing changed in them.
+const longList = 20
+
 func (a *app) printDifference(d difference) {
 	var rows [][]string
+	same := 0
 	for _, s := range d.Streams {
+		if s.Change == "same" && len(d.Streams) > longList {
+			same++
+			continue
+		}
 		rows = append(rows, []string{s.Name, s.Change, fmt.Sprintf("%d (%+d)", s.Rows, s.Rows-s.RowsBefore),
 			fmt.Sprintf("%s (%+d)", bytesText(s.Size), s.Size-s.SizeBefore), bytesText(s.NewBytes)})
 	}
 	a.table([]string{"stream", "change", "rows", "size", "in new chunks"}, rows, 2, 3, 4)
+	if same > 0 {
+		a.printf("%s more are the same\n", count(same, "stream"))
+	}
 	const most = 50
 	for i, x := range d.Inside {
 		if i == most {

@@ -76,7 +76,7 @@ func (a *app) doctor(ctx context.Context) error {
 	d.keys(s)
 	d.store(ctx, s)
 	for _, name := range s.cfg.VaultNames() {
-		d.vault(s.cfg.Vaults[name], s.host != nil)
+		d.vault(ctx, s.cfg.Vaults[name], s.host != nil)
 		d.placement(s.cfg, s.cfg.Vaults[name])
 	}
 	err = a.print(map[string]any{"checks": d.list}, func() {
@@ -132,10 +132,15 @@ func (d *diagnosis) store(ctx context.Context, s *session) {
 
 // vault checks that a vault is there, where snapshots of it are taken. Whether it is sound is
 // found out when it is dumped.
-func (d *diagnosis) vault(v *config.Vault, taken bool) {
+func (d *diagnosis) vault(ctx context.Context, v *config.Vault, taken bool) {
 	what := "vault " + v.Name
-	if _, err := source(v); err != nil {
+	src, err := source(v, reading{})
+	if err != nil {
 		d.check(what, "", err)
+		return
+	}
+	if p, ok := src.(preflighter); ok {
+		d.preflight(ctx, what, v, p, taken)
 		return
 	}
 	path, err := home(v.Kind, v)
@@ -147,4 +152,19 @@ func (d *diagnosis) vault(v *config.Vault, taken bool) {
 		return
 	}
 	d.check(what, v.Kind+" at "+path, err)
+}
+
+// preflight asks a vault on a server whether it could be dumped. On a host that takes no snapshots it
+// may well be out of reach.
+func (d *diagnosis) preflight(ctx context.Context, what string, v *config.Vault, p preflighter, taken bool) {
+	warnings, err := p.Preflight(ctx)
+	if err != nil && !taken {
+		d.warn(what, err.Error()+": needed to take snapshots only")
+		return
+	}
+	if d.check(what, v.Kind+" at "+serverOf(v), err) {
+		for _, w := range warnings {
+			d.warn(what, w)
+		}
+	}
 }

@@ -33,7 +33,7 @@ func (a *app) cmdInit() *cobra.Command {
 		Long: `Makes a repository in a bucket or folder, and writes beside the configuration file:
 
   holdfast.yaml   what is protected, where to, for whom
-  host.key        what this host signs with; it opens no snapshot
+  host.key        what this host signs with; it opens no data of a snapshot
   recipients.txt  the public keys that snapshots are encrypted to
   identity.txt    the private key that opens them: move it away from this host
 
@@ -48,7 +48,7 @@ That is how a second host joins; the others believe it once its verifier is in t
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.repository, "repository", "", "where snapshots go: s3://bucket/prefix?region=… or file:///folder (`URL`)")
-	f.StringArrayVar(&o.vaults, "vault", nil, "a vault to protect, as `NAME=URL`: sqlite:///path or files:///dir (the kinds that this version handles)")
+	f.StringArrayVar(&o.vaults, "vault", nil, "a vault to protect, as `NAME=URL`: sqlite:///path, files:///dir or postgres://user@host/database")
 	f.StringArrayVar(&o.recipients, "recipient", nil, "encrypt to this `RECIPIENT` (or file:PATH) instead of a new key")
 	f.StringArrayVar(&o.escrow, "escrow", nil, "encrypt to this `RECIPIENT` (or file:PATH) too, whose identity lies offline")
 	f.StringArrayVar(&o.trust, "trust", nil, "believe snapshots of the host with this verifier `KEY`")

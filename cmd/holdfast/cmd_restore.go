@@ -19,6 +19,9 @@ type restoreOptions struct {
 	only       []string
 	dryRun     bool
 	replace    bool
+	create     bool
+	schema     string
+	skip       bool
 	identities []string
 }
 
@@ -34,10 +37,16 @@ read, loaded, counted and compared, the target is as it was.
 --dry-run --to URL checks the target too and really loads it, into nothing that stays.
 A target that holds anything is refused (exit 6) without --replace. What restores are made of is
 never replaced: the repository, the configuration, the keys, the cache.
---to takes a path as it stands: no escapes, so that %, ? and # in a name mean themselves.`,
+--to takes a path as it stands: no escapes, so that %, ? and # in a name mean themselves. For a
+database it is a URL without a password, or env:NAME or file:PATH where the whole of it is.
+
+A database is restored in one transaction into the one that is there, or with --create into a
+fresh one that gets its name when it is whole. --only takes TABLE or SCHEMA.TABLE, with * and ?.`,
 		Example: `  holdfast restore --vault payments --dry-run -i identity.txt
   holdfast restore latest --vault desktop --to sqlite:///tmp/vault.db -i identity.txt
   holdfast restore --vault keys --only 'store/stripe*' --to files:///tmp/found -i identity.txt
+  holdfast restore latest --vault payments --to postgres://db2/payments --create -i identity.txt
+  holdfast restore --vault payments --only vault_secrets --to env:SCRATCH_DSN -i identity.txt
   holdfast restore --vault desktop --as-of 2026-11-01T00:00:00Z --replace -i identity.txt`,
 		Args: wants(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,10 +59,13 @@ never replaced: the repository, the configuration, the keys, the cache.
 	f := cmd.Flags()
 	f.StringVar(&o.vault, "vault", "", "the snapshot's `VAULT`")
 	f.StringVar(&o.asOf, "as-of", "", "the newest snapshot that shows this `TIME` or an earlier one")
-	f.StringVar(&o.to, "to", "", "where to: a path or `URL` such as sqlite:///path or files:///dir, without escapes; else where the vault is")
-	f.StringArrayVar(&o.only, "only", nil, "only what matches `PATTERN`: a path, or a glob with ** for any folders")
+	f.StringVar(&o.to, "to", "", "where to: a path or `URL` such as sqlite:///path, files:///dir or postgres://host/database; else where the vault is")
+	f.StringArrayVar(&o.only, "only", nil, "only what matches `PATTERN`: a path, or a glob with ** for any folders; of a database, tables")
 	f.BoolVar(&o.dryRun, "dry-run", false, "change nothing")
 	f.BoolVar(&o.replace, "replace", false, "let what is in the target give way")
+	f.BoolVar(&o.create, "create", false, "make the database, load it by several connections, and give it its name when it is whole (postgres)")
+	f.StringVar(&o.schema, "schema", "", "put the one schema of the snapshot under this `NAME` (postgres)")
+	f.BoolVar(&o.skip, "skip-missing", false, "leave out owners, grants and foreign keys that need what the target lacks, and name them (postgres)")
 	f.StringArrayVarP(&o.identities, "identity", "i", nil, "identity `FILE` that opens the snapshot")
 	cmd.ValidArgsFunction = a.completeSnapshots
 	a.completeFlag(cmd, "vault", a.completeVaults)
@@ -98,15 +110,16 @@ func (a *app) restore(ctx context.Context, name string, o restoreOptions) error 
 	if err != nil {
 		return err
 	}
-	to, where, err := s.restoreTarget(snap, o)
+	to, err := s.restoreTarget(snap, o)
 	if err != nil {
 		return err
 	}
+	where := to.name
 	plan := snap.Plan(time.Now())
 	plan.Target, plan.Only, plan.Replace = where, o.only, o.replace
 	a.printPlan(plan, o)
 	began := time.Now()
-	loaded, err := restore.Run(ctx, snap, to)
+	loaded, err := restore.Run(ctx, snap, to.target)
 	p.Stop()
 	if err != nil {
 		return fmt.Errorf("snapshot %s of %s: %w", m.ID, m.Vault, err)
@@ -121,19 +134,20 @@ func (a *app) restore(ctx context.Context, name string, o restoreOptions) error 
 }
 
 // restoreTarget chooses the target once; the path through it is the same for all.
-func (s *session) restoreTarget(snap *restore.Snapshot, o restoreOptions) (restore.Target, string, error) {
+func (s *session) restoreTarget(snap *restore.Snapshot, o restoreOptions) (destination, error) {
 	m := snap.Manifest
 	if o.dryRun && o.to == "" {
 		if len(o.only) > 0 {
-			return nil, "", misuse(errors.New("--dry-run with --only needs --to: without a target all of the snapshot is proven"))
+			return destination{}, misuse(errors.New("--dry-run with --only needs --to: without a target all of the snapshot is proven"))
 		}
-		return restore.Discard{Checker: checkers()[m.Kind]}, "", nil
+		return destination{target: restore.Discard{Checker: checkers()[m.Kind]}}, nil
 	}
-	t, where, err := target(m.Kind, s.cfg.Vaults[m.Vault], place{url: o.to, only: o.only, streams: snap.Streams(), replace: o.replace, rehearse: o.dryRun})
-	if err != nil {
-		return nil, "", err
+	d, err := target(m.Kind, s.cfg.Vaults[m.Vault], place{url: o.to, only: o.only, streams: snap.Streams(), replace: o.replace, rehearse: o.dryRun,
+		create: o.create, schema: o.schema, skipMissing: o.skip})
+	if err != nil || d.path == "" {
+		return d, err
 	}
-	return t, where, s.guard(where, o.identities)
+	return d, s.guard(d.path, o.identities)
 }
 
 func (a *app) printPlan(p restore.Plan, o restoreOptions) {

@@ -20,6 +20,7 @@ type snapshotOptions struct {
 	job  string
 	tags []string
 	wait time.Duration
+	full bool
 
 	timeout time.Duration // of one vault; 0: none
 	verify  string        // level that follows each snapshot; "": none
@@ -46,6 +47,7 @@ With --job, the job's timeout holds for each vault, and its checksum verificatio
 	f.StringVar(&o.job, "job", "", "the vaults of a configured job, as that job")
 	f.StringArrayVar(&o.tags, "tag", nil, "`KEY=VALUE` or KEY to put into the manifest, in the clear")
 	f.DurationVar(&o.wait, "wait", 0, "how long to wait for another run of the same vault to end")
+	f.BoolVar(&o.full, "full", false, "read everything, also what cannot have changed since the last snapshot (postgres)")
 	cmd.ValidArgsFunction = a.completeVaults
 	return cmd
 }
@@ -112,7 +114,7 @@ func (a *app) take(ctx context.Context, s *session, v *config.Vault, tags map[st
 	if err := checkPlacement(s.cfg, v); err != nil {
 		return nil, err
 	}
-	src, err := source(v)
+	src, err := source(v, reading{full: o.full, log: s.log})
 	if err != nil {
 		return nil, err
 	}

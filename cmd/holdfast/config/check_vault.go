@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -43,8 +44,17 @@ func checkTags(tags map[string]string, at string, d *decoder) {
 	}
 }
 
+// checkPostgres also puts the tables of a preset before those that the file names.
 func checkPostgres(p *Postgres, at string, d *decoder) {
 	checkUnique(d, at+"/tables", p.Tables)
+	for _, table := range p.Tables {
+		if slices.Contains(presets[p.Preset], table) {
+			d.fail(d.at(at+"/tables"), "leave it out here", "%s is in the preset %s already", quote(table), p.Preset)
+		}
+	}
+	p.Tables = slices.Concat(presets[p.Preset], p.Tables)
+	atLeast(d, at+"/lock_timeout", p.LockTimeout, time.Second)
+	atLeast(d, at+"/full_every", p.FullEvery, time.Minute)
 	checkUnique(d, at+"/schemas", p.Schemas)
 	checkUnique(d, at+"/exclude", p.Exclude)
 }

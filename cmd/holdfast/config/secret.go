@@ -145,6 +145,25 @@ func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `
 // MarshalYAML makes YAML encoders print [redacted] too.
 func (s Secret) MarshalYAML() (any, error) { return redacted, nil }
 
+// ResolveURL fetches the URL that a flag names: the text itself, if there is no credential in it, or
+// what env:NAME or file:PATH holds, with a relative PATH as seen from here.
+func ResolveURL(flag, text string) (string, error) {
+	isReference := strings.HasPrefix(text, "env:") || strings.HasPrefix(text, "file:")
+	if !isReference && holdsPassword(text) {
+		return "", &mistake{flag + ": a password on the command line is there for everyone on this host to see",
+			"put the whole URL where env:NAME or file:PATH finds it, or the password into a password file"}
+	}
+	var s Secret
+	if err := s.set(text, place{field: flag, inline: true}); err != nil {
+		var m *mistake
+		if errors.As(err, &m) {
+			return "", &mistake{flag + ": " + m.message, m.hint}
+		}
+		return "", err
+	}
+	return s.Resolve()
+}
+
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 const secretHint = "write env:NAME or file:PATH"

@@ -24,7 +24,7 @@ type Keys struct {
 	Recipients []RecipientRef `yaml:"recipients" jsonschema:"required,minItems=1"`
 	// More recipients, whose identities lie offline for the day the others are lost. Written like recipients.
 	Escrow []RecipientRef `yaml:"escrow"`
-	// The file that holds this host's signing key and index identity. It opens no snapshot.
+	// The file that holds this host's signing key and index identity. It opens no data of any snapshot.
 	Host Path `yaml:"host" jsonschema:"default=host.key"`
 	// Public keys of the hosts whose snapshots are believed, as name+hash+key. This host's own is always trusted.
 	Trust []string `yaml:"trust"`

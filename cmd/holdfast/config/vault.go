@@ -62,12 +62,28 @@ type Audit struct {
 type Postgres struct {
 	// The connection, as URL or key=value text. With a password in it: env:NAME or file:PATH.
 	URL Secret `yaml:"url" jsonschema:"required" secret:"inline"`
-	// The tables to keep, as table or schema.table. A missing one is a failure. Without tables and schemas: all of the database.
+	// The tables of a known application, in place of naming them: php-vault has vault_secrets and vault_audit, hashicorp-vault the PostgreSQL storage of HashiCorp Vault.
+	Preset string `yaml:"preset" jsonschema:"enum=php-vault,enum=hashicorp-vault"`
+	// The tables to keep, as table or schema.table; * and ? stand for others. A missing one is a failure. Without tables and schemas: all of the database.
 	Tables []string `yaml:"tables"`
 	// The schemas to keep whole.
 	Schemas []string `yaml:"schemas"`
-	// Tables to leave out, as table or schema.table.
+	// Tables to leave out, as table or schema.table; * and ? stand for others.
 	Exclude []string `yaml:"exclude"`
+	// How many connections read rows at once.
+	Connections int `yaml:"connections" jsonschema:"minimum=1,maximum=16,default=2"`
+	// How long to wait for a lock, and how long to let others wait for one of ours, before giving up.
+	LockTimeout Duration `yaml:"lock_timeout" jsonschema:"default=30s"`
+	// How often every row is read, although nothing says that it changed.
+	FullEvery Duration `yaml:"full_every" jsonschema:"default=7d"`
+	// The pg_dump to use, as new as the server or newer. Without it: the newest that is installed.
+	PgDump Path `yaml:"pg_dump"`
+}
+
+// presets are the tables of known applications.
+var presets = map[string][]string{
+	"php-vault":       {"vault_secrets", "vault_audit"},
+	"hashicorp-vault": {"vault_kv_store", "vault_ha_locks"},
 }
 
 // SQLite is a vault in one SQLite file.
