@@ -16,6 +16,7 @@ type relation struct {
 	persistence byte     // p, or u for unlogged
 	partition   bool     // a partition of another
 	parents     []uint32 // tables it is a partition or child of
+	owner       uint32   // of a sequence: the table whose column it goes with, 0 if none
 	extension   string   // that it belongs to
 	readable    bool     // SELECT is granted, and USAGE of its schema
 	filtered    bool     // row-level security would apply
@@ -97,6 +98,8 @@ func readRelations(ctx context.Context, q querier) ([]*relation, error) {
 		return (*r).scan(rows)
 	}, `SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relispartition,
 			(SELECT array_agg(inhparent::int8 ORDER BY inhseqno) FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid),
+			COALESCE((SELECT d.refobjid FROM pg_catalog.pg_depend d WHERE c.relkind = 'S' AND d.classid = 'pg_catalog.pg_class'::regclass
+				AND d.objid = c.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1), 0),
 			COALESCE((SELECT extname FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
 				WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'
 				AND d.refclassid = 'pg_catalog.pg_extension'::regclass LIMIT 1), ''),
@@ -116,7 +119,7 @@ func (r *relation) scan(rows *sql.Rows) error {
 	var kind, persistence string
 	var parents []int64
 	err := rows.Scan(&r.oid, &r.Schema, &r.Name, &kind, &persistence, &r.partition,
-		pq.Array(&parents), &r.extension, &r.readable, &r.filtered)
+		pq.Array(&parents), &r.owner, &r.extension, &r.readable, &r.filtered)
 	if err != nil {
 		return err
 	}
@@ -168,7 +171,9 @@ func describe(ctx context.Context, q querier, tables []*relation) error {
 		}
 		byOID[oid].columns = append(byOID[oid].columns, c)
 		return nil
-	}, `SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.attnotnull, a.attidentity <> '',
+	}, `SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k
+				WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated AND a.attnum = ANY (k.conkey)),
+			a.attidentity <> '',
 			COALESCE(pg_get_expr(d.adbin, d.adrelid), '')
 		FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''

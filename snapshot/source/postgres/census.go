@@ -59,6 +59,7 @@ func markUnchanged(ctx context.Context, w workers, version int, e *earlier, part
 	for _, c := range counts {
 		for _, p := range c.parts {
 			n := found[p]
+			p.counted, p.inHeap = true, n.rows
 			p.same = e.carries(p) && n.fresh == 0 && n.rows == e.streams[p.name()].rows
 		}
 	}

@@ -132,7 +132,7 @@ func serverVersion(ctx context.Context, server *link.Server, q querier) (int, st
 	var text string
 	err := q.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version')`).Scan(&number, &text)
 	if err != nil {
-		return 0, "", fmt.Errorf("connecting to %s: %w", server, err)
+		return 0, "", fmt.Errorf("asking %s for its version: %w", server, err)
 	}
 	if number < oldest {
 		return 0, "", fmt.Errorf("%w: it is %s", ErrServerTooOld, text)

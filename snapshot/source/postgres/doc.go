@@ -6,7 +6,7 @@
 //	Source.Dump → look (what is selected, may it be read) → begin (lock, then pin a snapshot)
 //	  → run.prepare: describe, define, plan → run.stream:
 //	      writeDefinitions: script.Dump, sequences
-//	      writeRows: markUnchanged, Carrier.Carry, part.read → link.Conn.CopyOut → StreamWriter
+//	      writeRows: markUnchanged, Carrier.Carry, part.read → link.Conn.CopyOut → StreamWriter, recount
 //	  → run.settle → Seal of the pre-data with Facts
 //
 // Nothing is written before the server's version, pg_dump's version, the role's rights and the
@@ -22,14 +22,16 @@
 //     error names all that is affected.
 //   - Tables are locked before the snapshot is taken. So no table can be truncated, rewritten or altered
 //     between the instant that the dump shows and the end of its reading. What no lock
-//     prevents, altering an enum, is found at the end and is an error.
+//     prevents, altering an enum or renaming a schema, is found at the end and is an error.
+//   - Rows that are read by an index are counted in the heap too: an index that lost some is an error.
 //   - The application is not hurt: ACCESS SHARE locks alone, no sort of a table, no parallel query, and when any
 //     session has waited for the dump for LockTimeout, the dump ends its sessions and matches ErrGaveWay.
 //   - Memory is bounded by what the streams keep. Nothing is written to a disk here, and rows are in no error.
 //
 // # What it asks of the server
 //
-// PostgreSQL 12 or newer, three connections more than Workers, and a role with these rights, which need
+// PostgreSQL 12 or newer, reached without a pooler or through one that hands out whole sessions,
+// three connections more than Workers, and a role with these rights, which need
 // nothing else:
 //
 //	CREATE ROLE holdfast LOGIN PASSWORD '...';
@@ -83,7 +85,7 @@
 //     without restarting, loses commits that were not flushed, and gives their ids again. It also resets the statistics.
 //   - A position in the log, an xmin and an xmax that are not before the earlier ones: a server
 //     that was set back.
-//   - Less than 2^31 transactions in between: xmin has 32 bits and is compared as a circle. Rows that
+//   - Less than 2^30 transactions in between: xmin has 32 bits and is compared as a circle. Rows that
 //     were frozen long ago may look new by it; their part is then read for nothing.
 //   - The same oid and file: a table of the same name, TRUNCATE, VACUUM FULL, CLUSTER and ALTER TABLE with a
 //     rewrite, which move rows to other pages.

@@ -25,6 +25,8 @@ var (
 	ErrUnsupported = errors.New("cannot be dumped")
 	// ErrGaveWay means that the application waited for the dump, which ended itself.
 	ErrGaveWay = errors.New("gave way to the application")
+	// ErrIndex means that the index by which a table is read does not have all of its rows.
+	ErrIndex = errors.New("an index is damaged")
 	// ErrChanged means that tables or types were altered while they were being read.
 	ErrChanged = errors.New("the definition of tables changed during the dump")
 )

@@ -36,7 +36,7 @@ func TestADumpOfACutConnectionIsAnError(t *testing.T) {
 	p.After(-1, cut.One)
 	take(t, src, nil)
 	total := p.Passed()
-	for range 20 {
+	for range fixtures.Rounds(t, 20) {
 		at := rand.Int64N(total * 9 / 10) // pg_dump may take a little less the next time
 		how := []cut.How{cut.One, cut.All, cut.Down}[rand.IntN(3)]
 		p.After(at, how)
@@ -72,7 +72,7 @@ func TestAPgDumpThatDiesIsAnError(t *testing.T) {
 	for _, code := range []int{0, 1} {
 		for _, lines := range []int{0, 40, 70} {
 			src.Program = s.BrokenPgDump(t, lines, code)
-			refuse(t, src, nil)
+			_ = refuse(t, src, nil)
 		}
 	}
 }
@@ -104,12 +104,37 @@ func TestADumpGivesWayToWhoWaitsForIt(t *testing.T) {
 		case <-time.After(10 * time.Second):
 		}
 	})
-	refuseInto(t, src, d, postgres.ErrGaveWay)
+	_ = refuseInto(t, src, d, postgres.ErrGaveWay)
 	if err := <-altered; err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(start); took > 8*time.Second {
 		t.Errorf("it took %s", took)
+	}
+}
+
+// Who builds an index concurrently waits for the dump's snapshot to end, and is in nobody's way.
+func TestADumpDoesNotGiveWayToAnIndexBuiltConcurrently(t *testing.T) {
+	s := server.Get(t)
+	db := s.Create(t, "")
+	s.SQL(t, db, rows)
+	src := source(t, s.SocketURL(db))
+	src.LockTimeout = time.Second
+	built := make(chan error, 1)
+	d := during(t, "data/", func() {
+		go func() { built <- s.Exec(db, "CREATE INDEX CONCURRENTLY late ON u (id)") }()
+		select {
+		case err := <-built:
+			t.Errorf("the index did not wait: %v", err)
+			built <- err
+		case <-time.After(4 * time.Second):
+		}
+	})
+	if err := src.Dump(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-built; err != nil {
+		t.Error(err)
 	}
 }
 
@@ -120,7 +145,7 @@ func TestADumpDoesNotWaitForLocksForever(t *testing.T) {
 	tx := hold(t, s, db, "ALTER TABLE t ADD COLUMN w int")
 	src := source(t, s.SocketURL(db))
 	src.LockTimeout = 300 * time.Millisecond
-	refuse(t, src, postgres.ErrGaveWay)
+	_ = refuse(t, src, postgres.ErrGaveWay)
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +183,7 @@ func hold(t *testing.T, s *fixtures.PostgresServer, db, statement string) *sql.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { tx.Rollback() }) // done already, as a rule
+	t.Cleanup(func() { _ = tx.Rollback() }) // done already, as a rule
 	if _, err := tx.Exec(statement); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,10 @@ type part struct {
 	span
 	bytes int64 // about
 	same  bool  // as in the earlier dump
+	rows  int64 // that were read
+
+	counted bool  // in the heap, with these rows:
+	inHeap  int64 //
 }
 
 func (p *part) name() string { return PartName(p.table.Schema, p.table.Name, p.label) }

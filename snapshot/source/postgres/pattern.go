@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// A pattern matches names of tables: "table" or "schema.table", where * stands for any characters
+// A Pattern matches names of tables: "table" or "schema.table", where * stands for any characters
 // and ? for one. An element in double quotes, as SQL has it, is a name as it is. Case matters.
-type pattern struct {
+type Pattern struct {
 	text   string
 	schema *glob // nil: any schema
 	table  glob
@@ -19,18 +19,24 @@ type glob struct {
 	wild bool
 }
 
-func parsePattern(text string) (pattern, error) {
+// ParsePattern reads a pattern.
+func ParsePattern(text string) (Pattern, error) {
 	elements, err := parseElements(text)
 	if err != nil {
-		return pattern{}, fmt.Errorf("reading the table pattern %q: %w", text, err)
+		return Pattern{}, fmt.Errorf("reading the table pattern %q: %w", text, err)
 	}
 	switch len(elements) {
 	case 1:
-		return pattern{text: text, table: elements[0]}, nil
+		return Pattern{text: text, table: elements[0]}, nil
 	case 2:
-		return pattern{text: text, schema: &elements[0], table: elements[1]}, nil
+		return Pattern{text: text, schema: &elements[0], table: elements[1]}, nil
 	}
-	return pattern{}, fmt.Errorf(`reading the table pattern %q: it has %d elements; put names that hold a dot into double quotes`, text, len(elements))
+	return Pattern{}, fmt.Errorf(`reading the table pattern %q: it has %d elements; put names that hold a dot into double quotes`, text, len(elements))
+}
+
+// Match reports whether p matches the table of that name in that schema.
+func (p Pattern) Match(schema, table string) bool {
+	return (p.schema == nil || p.schema.match(schema)) && p.table.match(table)
 }
 
 // parseElements cuts text at its dots, those within quotes excepted.
@@ -82,11 +88,9 @@ func cutElement(text string) (glob, string, error) {
 }
 
 // exact reports whether p can match one name only, be it in several schemas.
-func (p pattern) exact() bool { return !p.table.wild && (p.schema == nil || !p.schema.wild) }
+func (p Pattern) exact() bool { return !p.table.wild && (p.schema == nil || !p.schema.wild) }
 
-func (p pattern) match(n name) bool {
-	return (p.schema == nil || p.schema.match(n.Schema)) && p.table.match(n.Name)
-}
+func (p Pattern) match(n name) bool { return p.Match(n.Schema, n.Name) }
 
 func (g glob) match(name string) bool {
 	if !g.wild {

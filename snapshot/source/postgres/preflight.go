@@ -122,7 +122,7 @@ func (c *chosen) configured(ctx context.Context, q querier, s Selection) error {
 	var filled []string
 	for _, t := range tables {
 		i := slices.IndexFunc(c.all, func(r *relation) bool { return r.oid == t.oid })
-		if i < 0 || !c.all[i].hasRows() || slices.ContainsFunc(excluded, func(p pattern) bool { return p.match(c.all[i].name) }) {
+		if i < 0 || !c.all[i].hasRows() || slices.ContainsFunc(excluded, func(p Pattern) bool { return p.match(c.all[i].name) }) {
 			continue
 		}
 		r := c.all[i]
@@ -144,11 +144,11 @@ func (c *chosen) configured(ctx context.Context, q querier, s Selection) error {
 }
 
 // splitPatterns reads patterns that have been read once without error.
-func splitPatterns(texts []string) (largeObjects bool, patterns []pattern) {
+func splitPatterns(texts []string) (largeObjects bool, patterns []Pattern) {
 	for _, text := range texts {
 		if text == LargeObjects {
 			largeObjects = true
-		} else if p, err := parsePattern(text); err == nil {
+		} else if p, err := ParsePattern(text); err == nil {
 			patterns = append(patterns, p)
 		}
 	}

@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"bytes"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -168,8 +170,40 @@ func TestTheDefinitionsOfASelectionAreThoseOfItsTables(t *testing.T) {
 	if diff := cmp.Diff(want, f.Outside); diff != "" {
 		t.Error(diff)
 	}
-	if !strings.Contains(strings.Join(d.warnings, "\n"), "sales.orders.orders_id_fkey to public.secrets") {
-		t.Errorf("warnings: %q", d.warnings)
+}
+
+// Manifests are public. What a warning is about is for the log.
+func TestWarningsNameNothingAndTheLogNamesAll(t *testing.T) {
+	s := server.Get(t)
+	db := s.Create(t, "")
+	s.SQL(t, db, shop)
+	src := source(t, s.SocketURL(db), "sales.orders")
+	src.Exclude = []string{"nothing_like_it"}
+	var log bytes.Buffer
+	src.Log = slog.New(slog.NewTextHandler(&log, nil))
+	warnings := strings.Join(take(t, src, nil).warnings, "\n")
+	for about, name := range map[string]string{"foreign keys": "sales.orders.orders_id_fkey to public.secrets", "exclude": "nothing_like_it"} {
+		if !strings.Contains(warnings, about) || strings.Contains(warnings, name) {
+			t.Errorf("of %s the manifest says %q", about, warnings)
+		}
+		if !strings.Contains(log.String(), name) {
+			t.Errorf("the log does not name %s:\n%s", name, log.String())
+		}
+	}
+}
+
+// The sequences of serial and identity columns go where their tables go.
+func TestTableIsLeftOutWithItsSequences(t *testing.T) {
+	s := server.Get(t)
+	db := s.Create(t, "")
+	s.SQL(t, db, "CREATE TABLE kept (id serial); CREATE TABLE gone (id serial, n int GENERATED ALWAYS AS IDENTITY); CREATE SEQUENCE free")
+	src := source(t, s.SocketURL(db))
+	src.Exclude = []string{"gone"}
+	pre := take(t, src, nil).find(postgres.PreData).body.String()
+	for text, want := range map[string]bool{"SEQUENCE public.kept_id_seq": true, "SEQUENCE public.free": true, "gone": false} {
+		if strings.Contains(pre, text) != want {
+			t.Errorf("%q should be in it: %t\n%s", text, want, pre)
+		}
 	}
 }
 
@@ -201,7 +235,7 @@ func TestWhatCannotBeDumpedIsRefused(t *testing.T) {
 		src := source(t, s.SocketURL(db))
 		for _, exclude := range [][]string{nil, {postgres.LargeObjects}, {"elsewhere"}} {
 			src.Exclude = exclude
-			refuse(t, src, postgres.ErrUnsupported)
+			_ = refuse(t, src, postgres.ErrUnsupported)
 		}
 		src.Exclude = []string{postgres.LargeObjects, "elsewhere"}
 		take(t, src, nil)
@@ -215,7 +249,7 @@ func TestWhatCannotBeDumpedIsRefused(t *testing.T) {
 		take(t, src, nil)
 	})
 	t.Run("a database without tables", func(t *testing.T) {
-		refuse(t, source(t, s.SocketURL(s.Create(t, ""))), postgres.ErrEmpty)
+		_ = refuse(t, source(t, s.SocketURL(s.Create(t, ""))), postgres.ErrEmpty)
 	})
 }
 

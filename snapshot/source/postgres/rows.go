@@ -27,6 +27,7 @@ func (p *part) read(ctx context.Context, c *link.Conn, d snapshot.Dump) error {
 	if n != tally.Rows {
 		return fmt.Errorf("reading the rows of %s: %d came of the %d that the server says it sent", p.table.name, tally.Rows, n)
 	}
+	p.rows = tally.Rows
 	return w.Seal(tally.Rows, facts)
 }
 

@@ -123,18 +123,29 @@ func (r *run) prepare(ctx context.Context) error {
 }
 
 func (r *run) warn() {
-	for _, w := range append(r.chosen.warnings, r.session.server.Warnings()...) {
-		r.d.Warn(w)
-	}
+	r.flag("a pattern of exclude matches nothing", r.chosen.warnings...)
+	r.flag("the connection to the server is not as safe as it should be", r.session.server.Warnings()...)
 	if len(r.facts.Outside) > 0 {
 		var keys []string
 		for _, o := range r.facts.Outside {
 			keys = append(keys, o.String())
 		}
-		r.d.Warn("foreign keys lead to tables that are not in the dump: " + list(keys))
+		const text = "foreign keys lead to tables that are not in the dump"
+		r.flag(text, text+": "+list(keys))
 	}
 	if off := time.Until(r.session.asOf).Abs(); off > maxClockDifference {
 		r.d.Warn(fmt.Sprintf("the clocks of the server and of this host differ by %s", off.Round(time.Second)))
+	}
+}
+
+// flag warns of what is found, if anything is. Manifests are public: names of tables, files and hosts are for
+// the log of whoever takes the snapshot.
+func (r *run) flag(public string, found ...string) {
+	for _, text := range found {
+		r.Log.Warn(text)
+	}
+	if len(found) > 0 {
+		r.d.Warn(public + " (the log of the run says more)")
 	}
 }
 
@@ -147,11 +158,14 @@ func (r *run) writeDefinitions(ctx context.Context, pre io.Writer) error {
 	if err := r.writeSequences(ctx); err != nil {
 		return err
 	}
+	var said []string
+	hear := func(text string) { said = append(said, text) }
 	// pg_dump waits longer than we do, who can tell why.
-	d, err := r.session.readDefinitions(ctx, r.chosen, r.Selection, r.program, 2*r.LockTimeout, r.d.Warn)
+	d, err := r.session.readDefinitions(ctx, r.chosen, r.Selection, r.program, 2*r.LockTimeout, hear)
 	if err != nil {
 		return err
 	}
+	r.flag("pg_dump warned of something", said...)
 	if err := r.facts.describe(ctx, r.session.tx, d); err != nil {
 		return err
 	}
@@ -203,9 +217,12 @@ func (r *run) writeRows(ctx context.Context, w workers) error {
 		}
 		r.carried++
 	}
-	return w.each(ctx, len(changed), func(ctx context.Context, c *link.Conn, i int) error {
+	if err := w.each(ctx, len(changed), func(ctx context.Context, c *link.Conn, i int) error {
 		return changed[i].read(ctx, c, r.d)
-	})
+	}); err != nil {
+		return err
+	}
+	return recount(ctx, w, r.version, r.parts)
 }
 
 // mayCarry reports whether anything may be carried over from the dump before at all.
@@ -219,7 +236,7 @@ func (r *run) mayCarry() bool {
 }
 
 // settle makes sure that what was read is of one piece: that the transaction with the locks is still
-// there, and that no type was altered, which no lock on a table prevents.
+// there, and that no type was altered and no schema renamed, which no lock on a table prevents.
 func (r *run) settle(ctx context.Context) error {
 	var one int
 	if err := r.session.tx.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
@@ -232,7 +249,10 @@ func (r *run) settle(ctx context.Context) error {
 	if err := define(ctx, r.session.db, r.version, again); err != nil {
 		return err
 	}
-	var altered []string
+	altered, err := moved(ctx, r.session.db, append(r.chosen.tables(), r.chosen.sequences...))
+	if err != nil {
+		return err
+	}
 	for i, t := range r.tables {
 		if again[i].definition != t.definition {
 			altered = append(altered, t.name.String())

@@ -124,7 +124,7 @@ func (c *chosen) included(s Selection, schemas []string) (map[uint32]bool, error
 
 // resolveTable finds the tables that an entry of Tables stands for: one at least.
 func resolveTable(text string, all []*relation) ([]*relation, error) {
-	p, err := parsePattern(text)
+	p, err := ParsePattern(text)
 	if err != nil {
 		return nil, err
 	}
@@ -188,15 +188,16 @@ func withChildren(in map[uint32]bool, all []*relation) {
 	}
 }
 
-// takeOut removes what the patterns match. One that matches nothing is worth a warning only: what
-// it would keep out is not there.
+// takeOut removes what the patterns match, and the sequences that go with columns of it. One that
+// matches nothing is worth a warning only: what it would keep out is not there.
 func takeOut(patterns []string, in map[uint32]bool, all []*relation) ([]string, error) {
 	var warnings []string
+	out := map[uint32]bool{}
 	for _, text := range patterns {
 		if text == LargeObjects {
 			continue
 		}
-		p, err := parsePattern(text)
+		p, err := ParsePattern(text)
 		if err != nil {
 			return nil, err
 		}
@@ -204,18 +205,23 @@ func takeOut(patterns []string, in map[uint32]bool, all []*relation) ([]string, 
 		for _, r := range all {
 			if p.match(r.name) {
 				matched = true
-				delete(in, r.oid)
+				out[r.oid] = true
 			}
 		}
 		if !matched {
 			warnings = append(warnings, fmt.Sprintf("exclude %q matches nothing", text))
 		}
 	}
+	for _, r := range all {
+		if out[r.oid] || out[r.owner] {
+			delete(in, r.oid)
+		}
+	}
 	return warnings, nil
 }
 
 // closeTo names tables that p may have meant.
-func closeTo(p pattern, all []*relation) string {
+func closeTo(p Pattern, all []*relation) string {
 	want := strings.ToLower(strings.Trim(p.table.text, "*?"))
 	var near []string
 	for _, r := range all {

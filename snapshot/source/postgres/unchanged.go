@@ -59,9 +59,13 @@ func (o Origin) follows(before Origin) bool {
 	return o.System != "" && o.System == before.System && o.Timeline == before.Timeline &&
 		o.Started.Equal(before.Started) && o.Reset.Equal(before.Reset) && o.Reset.Unix() != 0 && o.Standby == before.Standby && o.Database == before.Database &&
 		err1 == nil && err2 == nil && now >= then &&
-		o.Xmin >= before.Xmin && o.Xmax >= before.Xmax && o.Xmax-before.Xmin < 1<<31 &&
+		o.Xmin >= before.Xmin && o.Xmax >= before.Xmax && o.Xmax-before.Xmin < farthest &&
 		uint32(before.Xmin) >= firstNormalXid
 }
+
+// farthest is how many transactions may lie between two dumps. Ids are told apart up to twice as many, which
+// leaves room for those that begin while rows are counted: they are compared with the newest of all.
+const farthest = 1 << 30
 
 // firstNormalXid is the lowest transaction id that is given to a transaction.
 const firstNormalXid = 3

@@ -76,10 +76,11 @@ func (s *session) overdue(ctx context.Context, every, patience time.Duration) (i
 	}
 }
 
-// waiting lists the processes that wait for a lock of ours.
+// waiting lists the processes that wait for a lock of ours, but for those that build an index
+// concurrently: they wait for our snapshot to end, and keep nobody else waiting meanwhile.
 func (s *session) waiting(ctx context.Context) ([]int64, error) {
 	var pids []int64
 	err := s.db.QueryRowContext(ctx, `SELECT array_agg(DISTINCT pid::int8) FROM pg_catalog.pg_locks
-		WHERE NOT granted AND pid <> ALL ($1::int[]) AND pg_blocking_pids(pid) && $1::int[]`, pq.Array(s.pids)).Scan(pq.Array(&pids))
+		WHERE NOT granted AND locktype <> 'virtualxid' AND pid <> ALL ($1::int[]) AND pg_blocking_pids(pid) && $1::int[]`, pq.Array(s.pids)).Scan(pq.Array(&pids))
 	return pids, err
 }

@@ -14,7 +14,7 @@
 // passes the rows on in as large writes; it returns their number only after the server has said
 // the same number and is ready for the next statement. A stream cut anywhere is an error.
 //
-// Guaranteed: a context that ends cancels the statement at the server and closes the session; no
+// Guaranteed: no session is set up behind a pooler that would hand it on to the application; a context that ends cancels the statement at the server and closes the session; no
 // secret, and no value of a row, is part of any error; a server that is gone is noticed within about
 // a minute.
 package link

@@ -87,7 +87,11 @@ func (s *Server) adapt(c *pgconn.Config, e endpoint) {
 	if e.addr != "" {
 		c.LookupFunc = func(context.Context, string) ([]string, error) { return []string{e.addr}, nil }
 	}
+	cfg := c
 	c.AfterConnect = func(ctx context.Context, c *pgconn.PgConn) error {
+		if err := unpooled(ctx, c, cfg); err != nil {
+			return err
+		}
 		_, err := c.Exec(ctx, session).ReadAll()
 		return err
 	}
@@ -143,6 +147,9 @@ func connectError(err error, timeout time.Duration) error {
 	if errors.As(err, &pg) {
 		return newError(pg)
 	}
+	if errors.Is(err, ErrPooled) {
+		return ErrPooled
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("no answer within %s", timeout)
 	}
@@ -150,7 +157,24 @@ func connectError(err error, timeout time.Duration) error {
 	if errors.As(err, &c) {
 		err = c.Unwrap()
 	}
-	return err
+	return distinct(err)
+}
+
+// distinct says once what went wrong with TLS and without it.
+func distinct(err error) error {
+	tries, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return err
+	}
+	said := map[string]bool{}
+	var errs []error
+	for _, err := range tries.Unwrap() {
+		if !said[err.Error()] {
+			said[err.Error()] = true
+			errs = append(errs, err)
+		}
+	}
+	return oneOf(errs)
 }
 
 // oneOf keeps the only error as it is.

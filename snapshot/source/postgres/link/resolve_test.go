@@ -52,7 +52,7 @@ func TestTargetSessionAttributesPickTheHost(t *testing.T) {
 	} {
 		everyWay(t, dsn+attrs, "SELECT current_setting('port')", strconv.Itoa(port))
 	}
-	noWay(t, dsn+"standby")
+	_ = noWay(t, dsn+"standby")
 }
 
 func TestHostThatDoesNotAnswerIsGivenUp(t *testing.T) {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"holdfast/snapshot/source/postgres/link"
@@ -55,10 +57,10 @@ func dump(ctx context.Context, s *link.Server, o Options) (*Script, error) {
 	if err != nil {
 		return nil, err
 	}
-	running, stop := context.WithCancel(ctx)
-	defer stop()
-	cmd := exec.CommandContext(running, o.Program.Path, args...)
+	cmd := exec.CommandContext(ctx, o.Program.Path, args...)
 	cmd.Env = append(s.Environ(), "LC_ALL=C")
+	// Asked to end, it has the server end its statement; killed, it would leave one that waits for a lock.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	said := &complaints{warn: o.Warn}
 	cmd.Stderr = said
@@ -72,7 +74,7 @@ func dump(ctx context.Context, s *link.Server, o Options) (*Script, error) {
 	var last tail
 	whole, parseErr := Parse(io.TeeReader(out, &last))
 	if parseErr != nil {
-		stopEarly(out, stop)
+		stopEarly(out, cmd.Process)
 	}
 	err = cmd.Wait()
 	switch {
@@ -89,9 +91,9 @@ func dump(ctx context.Context, s *link.Server, o Options) (*Script, error) {
 }
 
 // stopEarly ends a pg_dump whose output is of no use. One that has ended by itself is left to tell why.
-func stopEarly(out io.Reader, stop func()) {
+func stopEarly(out io.Reader, p *os.Process) {
 	if _, err := io.CopyN(io.Discard, out, 1); err != io.EOF {
-		stop()
+		_ = p.Kill() // it fails for one that has ended meanwhile
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -73,7 +74,11 @@ func FindFor(ctx context.Context, s *link.Server, path string) (p *Program, err 
 
 func find(ctx context.Context, path string) (*Program, error) {
 	if path != "" {
-		return examine(ctx, path)
+		p, err := examine(ctx, path)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: %w", ErrNoClient, err)
+		}
+		return p, err
 	}
 	var best *Program
 	var found []error

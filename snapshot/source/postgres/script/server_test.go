@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -373,7 +374,7 @@ func TestACancelledDumpEndsAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }()
 	if _, err := tx.Exec("LOCK TABLE public.t IN ACCESS EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
 	}
@@ -386,6 +387,43 @@ func TestACancelledDumpEndsAtOnce(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "timeout") {
 		t.Errorf("a table that stays locked: %v", err)
 	}
+}
+
+// A pg_dump that is killed leaves a session behind that waits for its lock and holds others meanwhile.
+func TestACancelledDumpLeavesNoSessionThatWaits(t *testing.T) {
+	s := server.Get(t)
+	db := s.Create(t, "")
+	s.SQL(t, db, "CREATE TABLE public.t (a int)")
+	tx, err := s.DB(t, db).Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.Exec("LOCK TABLE public.t IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	waiting := func(want string) {
+		t.Helper()
+		sql := "SELECT count(*) FROM pg_stat_activity WHERE datname = '" + db + "' AND wait_event_type = 'Lock'"
+		for end := time.Now().Add(5 * time.Second); s.Value(t, "postgres", sql) != want; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("it is not so that %s sessions wait", want)
+			}
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := script.Dump(ctx, at(t, s, db), script.Options{LockWait: time.Minute})
+		done <- err
+	}()
+	waiting("1")
+	stop()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	waiting("0")
 }
 
 // With its roles taken out, the schema that has everything names none that is missing.
