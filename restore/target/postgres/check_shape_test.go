@@ -13,11 +13,11 @@ func TestShapesDoNotDependOnWrites(t *testing.T) {
 		rows := rapid.StringMatching(`([ab\t\n]|\\N|\\\\|\\t|\\x|\\){0,40}`).Draw(t, "rows")
 		columns := rapid.IntRange(0, 3).Draw(t, "columns")
 		whole := &shape{columns: columns}
-		whole.Write([]byte(rows))
+		_, _ = whole.Write([]byte(rows))
 		cut := &shape{columns: columns}
 		for rest := rows; rest != ""; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "cut")
-			cut.Write([]byte(rest[:n]))
+			_, _ = cut.Write([]byte(rest[:n]))
 			rest = rest[n:]
 		}
 		if (whole.err == nil) != (cut.err == nil) || whole.err == nil && whole.row != cut.row {
@@ -31,7 +31,7 @@ func TestRowsOfTheServerHaveAGoodShape(t *testing.T) {
 		"": 2, "a\tb\n": 2, "\\N\t\\N\n": 2, "\t\n": 2, "\n\n": 0, "\n": 1, `\\N` + "\n": 1, `a\\\t\n\r\b\f\v` + "\t" + `\\x00` + "\n": 2, `\\.` + "\n": 1,
 	} {
 		s := &shape{columns: columns}
-		if s.Write([]byte(rows)); s.err != nil {
+		if _, _ = s.Write([]byte(rows)); s.err != nil {
 			t.Errorf("%q: %v", rows, s.err)
 		}
 	}
@@ -39,7 +39,7 @@ func TestRowsOfTheServerHaveAGoodShape(t *testing.T) {
 		"a\n": 2, "a\tb\tc\n": 2, `\.` + "\n": 1, `a\N` + "\n": 1, `\Na` + "\n": 1, `\N\\` + "\n": 1, `\N\N` + "\n": 1, `a\` + "\n": 1, "a\r\n": 1, "x\n": 0, "\t\n": 0, `\x41` + "\n": 1,
 	} {
 		s := &shape{columns: columns}
-		if s.Write([]byte(rows)); s.err == nil {
+		if _, _ = s.Write([]byte(rows)); s.err == nil {
 			t.Errorf("%q was found to be good", rows)
 		}
 	}
@@ -50,7 +50,7 @@ func BenchmarkShape(b *testing.B) {
 	b.SetBytes(int64(len(rows)))
 	for b.Loop() {
 		s := &shape{columns: 9}
-		if s.Write(rows); s.err != nil {
+		if _, _ = s.Write(rows); s.err != nil {
 			b.Fatal(s.err)
 		}
 	}

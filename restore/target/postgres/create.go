@@ -83,7 +83,7 @@ func (l *loading) vacant(ctx context.Context) error {
 		if err := l.tellLeftovers(ctx, c); err != nil {
 			return err
 		}
-		_, others, there, err := lookUp(ctx, c, l.Server.Database())
+		others, there, err := lookUp(ctx, c, l.Server.Database())
 		switch {
 		case err != nil || !there:
 			return err
@@ -101,26 +101,30 @@ func inUse(name string, others int) error {
 }
 
 // lookUp finds a database and counts who is connected to it.
-func lookUp(ctx context.Context, c *link.Conn, name string) (oid string, others int, there bool, err error) {
-	rows, err := c.Query(ctx, `SELECT oid, (SELECT count(*) FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid AND a.pid <> pg_catalog.pg_backend_pid()
+func lookUp(ctx context.Context, c *link.Conn, name string) (others int, there bool, err error) {
+	rows, err := c.Query(ctx, `SELECT (SELECT count(*) FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid AND a.pid <> pg_catalog.pg_backend_pid()
 		AND a.backend_type = 'client backend') FROM pg_catalog.pg_database d WHERE datname = $1`, name)
 	if err != nil {
-		return "", 0, false, fmt.Errorf("looking for database %s: %w", name, err)
+		return 0, false, fmt.Errorf("looking for database %s: %w", name, err)
 	}
 	if len(rows) == 0 {
-		return "", 0, false, nil
+		return 0, false, nil
 	}
-	others, err = strconv.Atoi(text(rows[0][1]))
-	return text(rows[0][0]), others, true, err
+	others, err = strconv.Atoi(text(rows[0][0]))
+	return others, true, err
 }
 
 func (l *loading) tellLeftovers(ctx context.Context, c *link.Conn) error {
 	rows, err := c.Query(ctx, `SELECT datname, pg_catalog.shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database
-		WHERE pg_catalog.starts_with(datname, $1) ORDER BY datname`, scratchPrefix)
+		WHERE pg_catalog.starts_with(datname, $1) OR pg_catalog.starts_with(datname, $2) ORDER BY datname`, scratchPrefix, oldPrefix)
 	if err != nil {
 		return fmt.Errorf("looking for leftovers: %w", err)
 	}
 	for _, row := range rows {
+		if strings.HasPrefix(text(row[0]), oldPrefix) {
+			l.note("database %s was replaced by a restore that did not come to drop it", text(row[0]))
+			continue
+		}
 		since, ours := strings.CutPrefix(text(row[1]), scratchComment)
 		begun, err := time.Parse(time.RFC3339, since)
 		if ours && err == nil && time.Since(begun) > staleAfter {

@@ -42,7 +42,7 @@ func (l *loading) build(ctx context.Context, s *link.Server) (err error) {
 	if err := l.create(ctx, c, rest); err != nil {
 		return err
 	}
-	if err := l.setSequences(ctx, c, nil); err != nil {
+	if err := l.setSequences(ctx, c, r); err != nil {
 		return err
 	}
 	if err := l.verifySequences(ctx, c); err != nil {
@@ -76,7 +76,7 @@ func (l *loading) connectLoose(ctx context.Context, s *link.Server) (*link.Conn,
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Exec(ctx, "SET synchronous_commit = off"); err != nil {
+	if err := c.Exec(ctx, "SET synchronous_commit = off; SET lock_timeout = 0"); err != nil {
 		return nil, errors.Join(err, hangUp(ctx, c))
 	}
 	return c, nil
@@ -99,14 +99,14 @@ func (l *loading) createFirst(ctx context.Context, c *link.Conn, first []script.
 func (l *loading) divide(main []script.Entry) (list []*task, rest []script.Entry) {
 	loads := map[string][]*task{}
 	for _, t := range l.largestFirst() {
-		loads[t.String()] = l.loadTasks(t)
-		list = append(list, loads[t.String()]...)
+		loads[t.quoted()] = l.loadTasks(t)
+		list = append(list, loads[t.quoted()]...)
 	}
 	indexed := map[string][]*task{}
 	byID := map[int]*task{}
 	names := map[int]string{}
 	for _, e := range l.pre {
-		names[e.ID] = e.Schema + "." + e.Name
+		names[e.ID] = qualified(e.Schema, e.Name)
 	}
 	for _, e := range main {
 		table := names[e.Of]
@@ -128,16 +128,20 @@ func (l *loading) divide(main []script.Entry) (list []*task, rest []script.Entry
 	for _, proof := range l.proofs() {
 		x := &task{shared: true, run: func(ctx context.Context, c *link.Conn) error { return l.verifyRows(ctx, c, proof) }}
 		for _, t := range proof.tables {
-			x.table = t.String()
-			x.needs = append(x.needs, loads[t.String()]...)
+			x.table = t.quoted()
+			x.needs = append(x.needs, loads[t.quoted()]...)
 		}
 		if len(proof.tables) > 1 { // it reads many tables, whose locks it cannot say
 			x.table = ""
 			for _, t := range proof.tables {
-				x.needs = append(x.needs, indexed[t.String()]...)
+				x.needs = append(x.needs, indexed[t.quoted()]...)
 			}
 		}
 		list = append(list, x)
+	}
+	for _, t := range l.tables { // by the lock that it takes, it waits for the indexes anyway
+		run := func(ctx context.Context, c *link.Conn) error { return l.analyzeOne(ctx, c, t) }
+		list = append(list, &task{table: t.quoted(), needs: slices.Concat(loads[t.quoted()], indexed[t.quoted()]), run: run})
 	}
 	return list, rest
 }
@@ -149,25 +153,40 @@ func (l *loading) largestFirst() []*table {
 // worthSharing is the size from which a table may be loaded by several sessions.
 const worthSharing = 64 << 20
 
-// loadTasks loads a table by one session, in the order of the dump, unless it is large and more than that
-// session's share of all. Then all sessions load it and take its parts in turn: neighbours stay near each
-// other, but which of two parts comes first in the file is left to chance.
+// loadTasks loads a table by one session, in the order of the dump, unless it is large and far more than
+// that session's share of all: half as much again, so that of two tables of about one size each has a session
+// of its own. Then all sessions load it and take its parts in turn: neighbours stay near each other, but which
+// of two parts comes first in the file is left to chance.
 func (l *loading) loadTasks(t *table) []*task {
 	var all int64
 	for _, x := range l.tables {
 		all += x.bytes()
 	}
 	workers := int64(cmp.Or(l.Workers, 2))
-	if t.via != nil || len(t.parts) > 1 && t.bytes() > max(all/workers, worthSharing) {
+	if t.via != nil || len(t.parts) > 1 && t.bytes() > max(all/workers*3/2, worthSharing) {
 		var list []*task
-		for _, p := range t.parts {
-			list = append(list, &task{table: t.String(), shared: true, run: func(ctx context.Context, c *link.Conn) error {
-				return l.copyPart(ctx, c, t, p, false)
+		for _, run := range t.runs(t.bytes() / (8 * workers)) {
+			list = append(list, &task{table: t.quoted(), shared: true, run: func(ctx context.Context, c *link.Conn) error {
+				return l.copyParts(ctx, c, t, run, false)
 			}})
 		}
 		return list
 	}
-	return []*task{{table: t.String(), run: func(ctx context.Context, c *link.Conn) error { return l.loadFrozen(ctx, c, t) }}}
+	return []*task{{table: t.quoted(), run: func(ctx context.Context, c *link.Conn) error { return l.loadFrozen(ctx, c, t) }}}
+}
+
+// runs cuts the parts of a table into runs of neighbours of about so many bytes each.
+func (t *table) runs(size int64) [][]part {
+	var all [][]part
+	var held int64
+	for _, p := range t.parts {
+		if len(all) == 0 || held >= size {
+			all, held = append(all, nil), 0
+		}
+		all[len(all)-1] = append(all[len(all)-1], p)
+		held += p.info.Bytes
+	}
+	return all
 }
 
 // loadFrozen loads a whole table in the transaction that empties it, as the server demands of
@@ -176,10 +195,8 @@ func (l *loading) loadFrozen(ctx context.Context, c *link.Conn, t *table) error 
 	if err := c.Exec(ctx, "BEGIN; TRUNCATE ONLY "+t.quoted()); err != nil {
 		return fmt.Errorf("loading %s: %w", t, err)
 	}
-	for _, p := range t.parts {
-		if err := l.copyPart(ctx, c, t, p, true); err != nil {
-			return err
-		}
+	if err := l.copyParts(ctx, c, t, t.parts, true); err != nil {
+		return err
 	}
 	if err := c.Exec(ctx, "COMMIT"); err != nil {
 		return fmt.Errorf("loading %s: %w", t, err)

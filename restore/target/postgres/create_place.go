@@ -23,15 +23,11 @@ const dropTimeout = time.Minute
 func (l *loading) place(ctx context.Context, name string) (placed bool, err error) {
 	wanted := l.Server.Database()
 	old := ""
-	var oid string
-	swapped := false
+	var transaction string
+	swapped, open := false, true
 	err = l.admin(ctx, func(c *link.Conn) error {
-		var others int
-		var there bool
-		if oid, _, _, err = lookUp(ctx, c, name); err != nil {
-			return err
-		}
-		if _, others, there, err = lookUp(ctx, c, wanted); err != nil {
+		others, there, err := lookUp(ctx, c, wanted)
+		if err != nil {
 			return err
 		}
 		if there && l.Replace {
@@ -39,15 +35,18 @@ func (l *loading) place(ctx context.Context, name string) (placed bool, err erro
 			if others > 0 {
 				return inUse(wanted, others)
 			}
+			if open, err = isOpen(ctx, c, wanted); err != nil {
+				return err
+			}
 		}
-		err = swap(ctx, c, name, wanted, old)
+		transaction, err = swap(ctx, c, name, wanted, old, open)
 		swapped = err == nil
 		return err
 	})
 	switch {
 	case swapped: // even if the session then did not end as it should
-	case errors.Is(err, link.ErrLost):
-		if placed, err = l.placed(ctx, oid, wanted, err); !placed || err != nil {
+	case errors.Is(err, link.ErrLost) && transaction != "":
+		if placed, err = l.placed(ctx, transaction, err); !placed || err != nil {
 			return placed, err
 		}
 	default:
@@ -59,17 +58,30 @@ func (l *loading) place(ctx context.Context, name string) (placed bool, err erro
 	if err := l.discard(ctx, old); err != nil { // the new one is in place, which an error would deny
 		l.note("dropping the database that was replaced: %v", err)
 	}
-	l.note("the database that was replaced had grants and settings of its own, which no dump has: set them again")
+	l.note("the database that was replaced had an owner, grants and settings of its own, which no dump has: set them again")
 	return true, nil
 }
 
-// swap renames databases. What a killed COMMIT leaves is all of it or nothing.
-func swap(ctx context.Context, c *link.Conn, name, wanted, old string) error {
-	steps := []string{"BEGIN", "GRANT CONNECT ON DATABASE " + quote(name) + " TO PUBLIC", "COMMENT ON DATABASE " + quote(name) + " IS NULL"}
+// isOpen reports whether everyone may connect to a database. Where not, they may not to the one that replaces it.
+func isOpen(ctx context.Context, c *link.Conn, name string) (bool, error) {
+	rows, err := c.Query(ctx, "SELECT pg_catalog.has_database_privilege('public', $1::text, 'CONNECT')", name)
+	if err != nil {
+		return false, fmt.Errorf("asking who may connect to database %s: %w", name, err)
+	}
+	return text(rows[0][0]) == "t", nil
+}
+
+// swap renames databases. What a killed COMMIT leaves is all of it or nothing; which, the number of the
+// transaction tells, which is returned once COMMIT is sent.
+func swap(ctx context.Context, c *link.Conn, name, wanted, old string, open bool) (transaction string, err error) {
+	steps := []string{"BEGIN", "COMMENT ON DATABASE " + quote(name) + " IS NULL"}
+	if open {
+		steps = append(steps, "GRANT CONNECT ON DATABASE "+quote(name)+" TO PUBLIC")
+	}
 	if old != "" {
 		steps = append(steps, "ALTER DATABASE "+quote(wanted)+" RENAME TO "+quote(old))
 	}
-	steps = append(steps, "ALTER DATABASE "+quote(name)+" RENAME TO "+quote(wanted), "COMMIT")
+	steps = append(steps, "ALTER DATABASE "+quote(name)+" RENAME TO "+quote(wanted))
 	for _, sql := range steps {
 		err := c.Exec(ctx, sql)
 		if err == nil {
@@ -78,35 +90,30 @@ func swap(ctx context.Context, c *link.Conn, name, wanted, old string) error {
 		if exists(err) {
 			err = fmt.Errorf("%w: %w", restore.ErrOccupied, err)
 		}
-		return fmt.Errorf("giving the database its name: %w", err)
+		return "", fmt.Errorf("giving the database its name: %w", err)
 	}
-	return nil
+	transaction, err = transactionOf(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	if err := c.Exec(ctx, "COMMIT"); err != nil {
+		return transaction, fmt.Errorf("giving the database its name: %w", err)
+	}
+	return transaction, nil
 }
 
-// placed asks which database has the name, after the answer to COMMIT was lost.
-func (l *loading) placed(ctx context.Context, oid, wanted string, lost error) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		var now string
-		err := l.admin(ctx, func(c *link.Conn) (err error) {
-			now, _, _, err = lookUp(ctx, c, wanted)
-			return err
-		})
-		switch {
-		case err == nil && oid != "" && now == oid:
-			l.note("the connection was lost while the database got its name; the server says that it did")
-			return true, nil
-		case err == nil:
-			return false, lost
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			// Better to leave a database behind than to drop the one that was asked for.
-			return true, errors.Join(fmt.Errorf("%w: %w", ErrUnknown, lost), err)
-		}
+// placed asks what became of the transaction that gives the name, after the answer to COMMIT was lost.
+func (l *loading) placed(ctx context.Context, transaction string, lost error) (bool, error) {
+	committed, err := l.committed(ctx, transaction)
+	switch {
+	case err != nil:
+		// Better to leave a database behind than to drop the one that was asked for.
+		return true, errors.Join(fmt.Errorf("%w: %w", ErrUnknown, lost), err)
+	case !committed:
+		return false, fmt.Errorf("nothing was committed: %w", lost)
 	}
+	l.note("the connection was lost while the database got its name; the server says that it did")
+	return true, nil
 }
 
 // discard drops a database, whoever is connected to it, even if ctx ended.

@@ -14,7 +14,7 @@ import (
 	"holdfast/restore/target/postgres"
 )
 
-const listDatabases = "SELECT string_agg(datname, ' ' ORDER BY 1) FROM pg_database"
+const listDatabases = "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database"
 
 func TestNewDatabaseIsMadeAsTheOldOneWas(t *testing.T) {
 	s := shared.Get(t)
@@ -55,6 +55,21 @@ func TestNewDatabaseNeedsAFreeName(t *testing.T) {
 	}
 }
 
+func TestDatabaseThatWasClosedIsReplacedByAClosedOne(t *testing.T) {
+	s := shared.Get(t)
+	d := takeDump(t, s, smallVault(t, s))
+	for _, open := range []string{"true", "false"} {
+		to := s.Create(t, "")
+		if open == "false" {
+			s.SQL(t, "postgres", "REVOKE CONNECT ON DATABASE "+to+" FROM PUBLIC")
+		}
+		load(t, &postgres.Target{Server: parse(t, s.SocketURL(to)), Create: true, Replace: true}, d)
+		if got := s.Value(t, to, "SELECT has_database_privilege('public', current_database(), 'CONNECT')"); got != open {
+			t.Errorf("that everyone may connect is %s instead of %s", got, open)
+		}
+	}
+}
+
 func TestDatabaseIsInvisibleUntilItIsWhole(t *testing.T) {
 	s := shared.Get(t)
 	d := takeDump(t, s, smallVault(t, s))
@@ -91,13 +106,14 @@ func TestLeftoversOfKilledRestoresAreTold(t *testing.T) {
 		"holdfast_restore_old":   "holdfast restore, not finished; begun " + old,
 		"holdfast_restore_new":   "holdfast restore, not finished; begun " + time.Now().UTC().Format(time.RFC3339),
 		"holdfast_restore_other": "somebody's own",
+		"holdfast_replaced_abc":  "of whoever had it before",
 	} {
 		s.Create(t, name)
 		s.SQL(t, "postgres", "COMMENT ON DATABASE "+name+" IS '"+strings.ReplaceAll(comment, "'", "''")+"'")
 	}
 	l := load(t, &postgres.Target{Server: parse(t, s.SocketURL(s.Create(t, ""))), Create: true, Replace: true, Rehearse: true}, d)
 	notes := strings.Join(l.Notes, "\n")
-	if !strings.Contains(notes, "holdfast_restore_old") || strings.Contains(notes, "holdfast_restore_new") || strings.Contains(notes, "holdfast_restore_other") {
+	if !strings.Contains(notes, "holdfast_restore_old") || !strings.Contains(notes, "holdfast_replaced_abc") || strings.Contains(notes, "holdfast_restore_new") || strings.Contains(notes, "holdfast_restore_other") {
 		t.Errorf("notes: %s", notes)
 	}
 	if s.Value(t, "postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE 'holdfast\\_restore\\_%'") != "3" {

@@ -129,12 +129,12 @@ func moved(a, b sequence) string {
 func diffRows(ctx context.Context, a, b side) ([]restore.Change, error) {
 	old := map[string]*table{}
 	for _, t := range a.plan.tables {
-		old[t.String()] = t
+		old[t.quoted()] = t
 	}
 	var list []restore.Change
 	for _, t := range b.plan.tables {
-		was := old[t.String()]
-		delete(old, t.String())
+		was := old[t.quoted()]
+		delete(old, t.quoted())
 		if was == nil {
 			rows, _ := t.want()
 			list = append(list, restore.Change{Name: t.String(), Change: "added", Detail: count(rows, "row")})

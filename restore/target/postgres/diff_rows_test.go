@@ -12,7 +12,7 @@ func TestRowsAreKnownByTheirWholeKey(t *testing.T) {
 		l := &lines{key: []int{0, 2}, take: func(id rowID) { list = append(list, id) }}
 		for rest := rows; rest != ""; {
 			n := cuts(len(rest))
-			l.Write([]byte(rest[:n]))
+			_, _ = l.Write([]byte(rest[:n]))
 			rest = rest[n:]
 		}
 		return list

@@ -76,6 +76,17 @@ func TestDiffTellsWhatChangedAndNoValue(t *testing.T) {
 	}
 }
 
+// Names with dots in them: a.b and c are not a and b.c.
+func TestDiffTellsTablesApartWhoseNamesHaveDots(t *testing.T) {
+	s := shared.Get(t)
+	db := s.Create(t, "")
+	s.SQL(t, db, `CREATE SCHEMA a; CREATE SCHEMA "a.b"; CREATE TABLE a."b.c" (n int); CREATE TABLE "a.b".c (n int); INSERT INTO "a.b".c VALUES (1)`)
+	before := sourced(t, s, db, source.Selection{})
+	if d := differences(t, before, before); len(d) > 0 {
+		t.Errorf("a dump differs from itself: %q", d)
+	}
+}
+
 func TestDiffKnowsOwnersFromDefinitions(t *testing.T) {
 	s := shared.Get(t)
 	db := s.Create(t, "")

@@ -12,8 +12,12 @@
 // What it guarantees: nothing is visible before every stream came to io.EOF and what was loaded,
 // read back by COPY, has the rows and digests of the dump; after any error the server is as it was;
 // a rehearsal does all of that and keeps nothing. No table that is there is overwritten without
-// Replace, and nothing that is not in the dump is dropped with it. No error or note holds a value
-// of a row.
+// Replace, and nothing that is not in the dump is dropped with it, but for a table's own indexes, triggers and
+// the like, which are noted; a table that others depend on stays and is emptied, a sequence that others
+// use does not go back. No error or note holds a value of a row.
+//
+// Tables that are replaced are locked until the load is over, in a rehearsal, too: nobody can read them meanwhile.
+// The load itself waits half a minute for a lock and no longer, since all others wait behind it.
 //
 // What a dump has not, since it belongs to the server or the database and not into it: roles and
 // their passwords, tablespaces, the settings and grants of the database itself. Preflight names the

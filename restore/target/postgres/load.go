@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,6 +62,15 @@ func (l *loading) note(format string, args ...any) {
 	l.notes = append(l.notes, fmt.Sprintf(format, args...))
 }
 
+// noteOnce is for what may come up with each of many objects.
+func (l *loading) noteOnce(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !slices.Contains(l.notes, text) {
+		l.notes = append(l.notes, text)
+	}
+}
+
 // settings are those of pg_dump's preamble that link does not make, and what a load wants. They hold to
 // the end of the session.
 const settings = `SET standard_conforming_strings = on; SET escape_string_warning = off;
@@ -75,9 +84,9 @@ func (l *loading) connect(ctx context.Context, s *link.Server) (*link.Conn, erro
 		return nil, err
 	}
 	if err := c.Exec(ctx, settings); err != nil {
-		hangUp(ctx, c)
-		return nil, fmt.Errorf("setting up the session: %w", err)
+		return nil, errors.Join(fmt.Errorf("setting up the session: %w", err), hangUp(ctx, c))
 	}
+	c.OnNotice(func(_, message string) { l.noteOnce("the server warned: " + message) }) // of grants, say, that it did not make
 	return c, nil
 }
 
@@ -137,45 +146,6 @@ func exists(err error) bool {
 		return true
 	}
 	return false
-}
-
-// copyPart loads one stream. Its count is the server's.
-func (l *loading) copyPart(ctx context.Context, c *link.Conn, t *table, p part, frozen bool) (err error) {
-	r, err := l.dump.Open(ctx, p.info.Name)
-	if err != nil {
-		return err
-	}
-	in := &counted{ctx: ctx, r: r}
-	end := &verdict{r: in}
-	rows, err := c.CopyIn(ctx, end, copyIn(t, frozen))
-	if err = errors.Join(err, r.Close()); err != nil {
-		return fmt.Errorf("loading %s: %w", t, err)
-	}
-	if !end.reached {
-		return fmt.Errorf("loading %s: stream %q was not read to its end", t, p.info.Name)
-	}
-	if rows != p.info.Rows || in.n != p.info.Bytes {
-		return fmt.Errorf("loading %s: %w: the server took %d rows and %d bytes instead of %d and %d",
-			t, ErrDiffers, rows, in.n, p.info.Rows, p.info.Bytes)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.loaded = append(l.loaded, restore.LoadedStream{Name: p.info.Name, Rows: rows, Bytes: in.n})
-	return nil
-}
-
-// verdict remembers that its reader came to io.EOF, the only proof that all of it was right.
-type verdict struct {
-	r       io.Reader
-	reached bool
-}
-
-func (v *verdict) Read(b []byte) (int, error) {
-	n, err := v.r.Read(b)
-	if err == io.EOF {
-		v.reached = true
-	}
-	return n, err
 }
 
 // copyIn is the statement that loads rows. Frozen rows need no second write later; the server
@@ -242,9 +212,16 @@ func (l *loading) refresh(ctx context.Context, c *link.Conn) error {
 // analyze makes the planner know the rows.
 func (l *loading) analyze(ctx context.Context, c *link.Conn) error {
 	for _, t := range l.tables {
-		if err := c.Exec(ctx, "ANALYZE "+t.quoted()); err != nil {
-			return fmt.Errorf("analyzing %s: %w", t, err)
+		if err := l.analyzeOne(ctx, c, t); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (l *loading) analyzeOne(ctx context.Context, c *link.Conn, t *table) error {
+	if err := c.Exec(ctx, "ANALYZE "+t.quoted()); err != nil {
+		return fmt.Errorf("analyzing %s: %w", t, err)
 	}
 	return nil
 }

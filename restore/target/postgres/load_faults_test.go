@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -146,11 +148,29 @@ func TestDamagedStreamChangesNothing(t *testing.T) {
 	}
 }
 
+// A dump whose streams are each whole can still lack one.
+func TestDumpWithoutOneOfItsPartsIsRefused(t *testing.T) {
+	s := shared.Get(t)
+	d := takeDump(t, s, smallVault(t, s))
+	parts := slices.DeleteFunc(d.streams(source.FormatCopy), func(name string) bool { return !strings.Contains(name, "audit") })
+	if len(parts) < 2 {
+		t.Fatalf("the table has the parts %q", parts)
+	}
+	for _, gone := range parts {
+		c := d.copied()
+		c.infos = slices.DeleteFunc(c.infos, func(i snapshot.StreamInfo) bool { return i.Name == gone })
+		if _, err := (&postgres.Target{Server: parse(t, s.SocketURL(s.Create(t, "")))}).Load(t.Context(), c); !errors.Is(err, snapshot.ErrDamaged) {
+			t.Errorf("without %s: got %v", gone, err)
+		}
+	}
+}
+
 func TestErrorsHoldNoValueOfARow(t *testing.T) {
 	s := shared.Get(t)
 	d := takeDump(t, s, smallVault(t, s))
 	name := d.streams(source.FormatCopy)[0]
 	d.data[name] = append([]byte("hunter2"), d.data[name]...)
+	d.edit(t, name, func(i *snapshot.StreamInfo) { i.Bytes += int64(len("hunter2")) })
 	_, err := (&postgres.Target{Server: parse(t, s.SocketURL(s.Create(t, "")))}).Load(t.Context(), d)
 	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "22P02") {
 		t.Errorf("got %v", err)
@@ -180,6 +200,43 @@ func TestRowsChangedOnTheirWayAreFound(t *testing.T) {
 			}
 			if diff := cmp.Diff(before, s.Dump(t, database)); diff != "" {
 				t.Errorf("the target is another:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLoadCancelledAtAnyTimeLeavesNothing(t *testing.T) {
+	s := shared.Get(t)
+	d := takeDump(t, s, smallVault(t, s))
+	random := rand.New(rand.NewPCG(7, 9))
+	for name, create := range map[string]bool{"replaced": false, "created": true} {
+		t.Run(name, func(t *testing.T) {
+			database := changed(t, s)
+			target := &postgres.Target{Server: parse(t, s.SocketURL(database)), Replace: true, Create: create, Rehearse: true}
+			begun := time.Now()
+			load(t, target, d)
+			all := time.Since(begun)
+			before, databases := s.Dump(t, database), s.Value(t, "postgres", listDatabases)
+			target.Rehearse = false
+			for range 15 {
+				after := time.Duration(random.Int64N(int64(all * 9 / 10)))
+				ctx, cancel := context.WithCancel(t.Context())
+				timer := time.AfterFunc(after, cancel)
+				_, err := target.Load(ctx, d)
+				timer.Stop()
+				cancel()
+				if err == nil {
+					load(t, target, d) // it came before
+					before = s.Dump(t, database)
+				} else if !errors.Is(err, context.Canceled) {
+					t.Errorf("cancelled after %s of %s: %v", after, all, err)
+				}
+				if diff := cmp.Diff(before, s.Dump(t, database)); diff != "" {
+					t.Fatalf("cancelled after %s of %s, the target is another:\n%s", after, all, diff)
+				}
+				if got := s.Value(t, "postgres", listDatabases); got != databases {
+					t.Errorf("cancelled after %s of %s: there are the databases %s instead of %s", after, all, got, databases)
+				}
 			}
 		})
 	}

@@ -26,16 +26,25 @@ func TestLostAnswerToCommitIsFoundOut(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		arrives bool
-	}{{"arrived", true}, {"did not arrive", false}} {
+		create  bool
+	}{{"arrived", true, false}, {"did not arrive", false, false}, {"new database, arrived", true, true}, {"new database, did not arrive", false, true}} {
 		t.Run(c.name, func(t *testing.T) {
 			database := s.Create(t, "")
-			before := s.Dump(t, database)
-			l := commitCutter(t, s, c.arrives)
+			before, databases := s.Dump(t, database), s.Value(t, "postgres", listDatabases)
+			after := ""
+			if c.create {
+				after = "RENAME TO"
+			}
+			l := commitCutter(t, s, after, c.arrives)
 			host, port, err := net.SplitHostPort(l)
 			if err != nil {
 				t.Fatal(err)
 			}
-			loaded, err := (&postgres.Target{Server: parse(t, s.SocketURL(database, "host", host, "port", port))}).Load(t.Context(), d)
+			target := &postgres.Target{Server: parse(t, s.SocketURL(database, "host", host, "port", port)), Create: c.create, Replace: c.create}
+			loaded, err := target.Load(t.Context(), d)
+			if got := s.Value(t, "postgres", listDatabases); got != databases {
+				t.Errorf("there are the databases %s instead of %s", got, databases)
+			}
 			if !c.arrives {
 				if !errors.Is(err, link.ErrLost) || !strings.Contains(err.Error(), "nothing was committed") {
 					t.Errorf("got %v", err)
@@ -58,8 +67,9 @@ func TestLostAnswerToCommitIsFoundOut(t *testing.T) {
 	}
 }
 
-// commitCutter is a proxy that cuts a connection at its COMMIT: after it passed on, or before.
-func commitCutter(t *testing.T, s *fixtures.PostgresServer, arrives bool) string {
+// commitCutter is a proxy that cuts a connection at the COMMIT that comes after some text: it never arrives, or
+// only when the client has begun to ask what became of it.
+func commitCutter(t *testing.T, s *fixtures.PostgresServer, after string, arrives bool) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -78,23 +88,28 @@ func commitCutter(t *testing.T, s *fixtures.PostgresServer, arrives bool) string
 				return
 			}
 			go func() {
-				io.Copy(client, server)
+				_, _ = io.Copy(client, server)
 				client.Close()
 			}()
 			go func() {
 				defer client.Close()
 				defer server.Close()
 				buffer := make([]byte, 64<<10)
+				armed := after == ""
 				for {
 					n, err := client.Read(buffer)
-					commit := strings.Contains(string(buffer[:n]), "COMMIT\x00")
+					armed = armed || strings.Contains(string(buffer[:n]), after)
+					commit := armed && strings.Contains(string(buffer[:n]), "COMMIT\x00")
+					if commit {
+						client.Close()
+						time.Sleep(400 * time.Millisecond)
+					}
 					if n > 0 && (!commit || arrives) {
 						if _, err := server.Write(buffer[:n]); err != nil {
 							return
 						}
 					}
 					if commit {
-						client.Close()
 						time.Sleep(50 * time.Millisecond) // the server answers to nobody
 						return
 					}
@@ -129,7 +144,7 @@ func TestServerProcessKilledInEveryPhase(t *testing.T) {
 		go func() {
 			killed <- killWhen(s, phase)
 			if strings.HasPrefix(phase, "COPY") {
-				gate <- true
+				close(gate) // each part of the table waits there
 			}
 		}()
 		_, err := (&postgres.Target{Server: parse(t, s.SocketURL(database))}).Load(t.Context(), d)

@@ -65,14 +65,11 @@ func (t *table) bytes() int64 {
 
 // plan reads the scripts of d and finds out what to load.
 func (t *Target) plan(ctx context.Context, d restore.Dump) (*plan, error) {
-	p := &plan{}
-	if err := p.readFacts(d); err != nil {
+	p, err := readPlan(ctx, d)
+	if err != nil {
 		return nil, err
 	}
-	if err := p.readParts(d); err != nil {
-		return nil, err
-	}
-	if err := p.readScripts(ctx, d); err != nil {
+	if err := p.agree(); err != nil {
 		return nil, err
 	}
 	for _, v := range p.facts.Views {

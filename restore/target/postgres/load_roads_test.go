@@ -42,6 +42,24 @@ func TestChosenTablesComeWithAllTheyNeed(t *testing.T) {
 	}
 }
 
+func TestQuotedPatternsChooseNamesWithDots(t *testing.T) {
+	s := shared.Get(t)
+	from := s.Create(t, "")
+	s.SQL(t, from, `CREATE SCHEMA a; CREATE TABLE a.b (n int); CREATE TABLE public."a.b" (n int); CREATE TABLE public."a*" (n int); CREATE TABLE public."a2" (n int)`)
+	d := takeDump(t, s, from)
+	for only, want := range map[string]string{`"a.b"`: "public.a.b", "a.b": "a.b", `public."a*"`: "public.a*", "public.a*": "public.a*, public.a.b, public.a2"} {
+		to := s.Create(t, "")
+		load(t, &postgres.Target{Server: parse(t, s.SocketURL(to)), Only: []string{only}}, d)
+		if got := s.Value(t, to, "SELECT string_agg(schemaname || '.' || tablename, ', ' ORDER BY schemaname, tablename COLLATE \"C\") FROM pg_tables WHERE schemaname IN ('a', 'public')"); got != want {
+			t.Errorf("%s chose %s instead of %s", only, got, want)
+		}
+	}
+	_, err := (&postgres.Target{Server: parse(t, s.SocketURL(from)), Only: []string{"a.b.c", `"x`}}).Load(t.Context(), d)
+	if err == nil || !strings.Contains(err.Error(), `a.b.c`) || !strings.Contains(err.Error(), "not closed") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestPatternThatMatchesNothingIsRefused(t *testing.T) {
 	s := shared.Get(t)
 	d := takeDump(t, s, smallVault(t, s))

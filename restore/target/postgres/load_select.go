@@ -3,7 +3,6 @@ package postgres
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"holdfast/restore"
 	source "holdfast/snapshot/source/postgres"
@@ -16,14 +15,18 @@ var pickable = map[string]bool{"TABLE": true, "VIEW": true, "MATERIALIZED VIEW":
 // pick leaves in the plan what patterns choose, with all that it needs. Rows come with every table
 // that is made.
 func (p *plan) pick(patterns []string) error {
+	parsed, err := parsePatterns(patterns)
+	if err != nil {
+		return err
+	}
 	used := make([]bool, len(patterns))
 	pre, post := script.Pick(&script.Script{Entries: p.pre}, &script.Script{Entries: p.post}, func(e script.Entry) bool {
 		if !pickable[e.Type] {
 			return false
 		}
 		found := false
-		for i, pattern := range patterns {
-			if glob(pattern, e.Name) || glob(pattern, e.Schema+"."+e.Name) {
+		for i, pattern := range parsed {
+			if pattern.Match(e.Schema, e.Name) {
 				used[i], found = true, true
 			}
 		}
@@ -50,6 +53,19 @@ func (p *plan) pick(patterns []string) error {
 	return nil
 }
 
+func parsePatterns(texts []string) ([]source.Pattern, error) {
+	var list []source.Pattern
+	var unread restore.Problems
+	for _, text := range texts {
+		pattern, err := source.ParsePattern(text)
+		if err != nil {
+			unread = append(unread, err)
+		}
+		list = append(list, pattern)
+	}
+	return list, unread.ErrOrNil()
+}
+
 // noteOrphans notes which of the tables that were picked leave their parent behind.
 func (p *plan) noteOrphans(pre *script.Script) {
 	attached := map[script.Relation]bool{}
@@ -67,25 +83,4 @@ func (p *plan) noteOrphans(pre *script.Script) {
 			p.notes = append(p.notes, fmt.Sprintf("%s is a partition of a table that was not chosen: it is restored as a table of its own", n))
 		}
 	}
-}
-
-// glob matches * with any characters and ? with one. It goes back to the last * only.
-func glob(pattern, name string) bool {
-	p, s := []rune(pattern), []rune(name)
-	i, j, star, mark := 0, 0, -1, 0
-	for j < len(s) {
-		switch {
-		case i < len(p) && p[i] == '*':
-			star, mark = i, j
-			i++
-		case i < len(p) && (p[i] == '?' || p[i] == s[j]):
-			i, j = i+1, j+1
-		case star >= 0:
-			mark++
-			i, j = star+1, mark
-		default:
-			return false
-		}
-	}
-	return strings.Trim(string(p[i:]), "*") == ""
 }

@@ -74,10 +74,21 @@ func parseSequences(r io.Reader) ([]sequence, error) {
 
 // setSequences puts every sequence where it stood. A sequence that was there before this
 // transaction is restarted first: that gives it a new file, so that a rollback brings the old
-// one back, which setval alone does not.
-func (l *loading) setSequences(ctx context.Context, c *link.Conn, stood map[script.Relation]bool) error {
-	for _, s := range l.sequences {
-		if stood[s.of] {
+// one back, which setval alone does not. One that something outside of the dump takes numbers from, too,
+// never goes back: that would give out the same numbers twice.
+func (l *loading) setSequences(ctx context.Context, c *link.Conn, r *room) error {
+	for i, s := range l.sequences {
+		if r.shared[s.of] {
+			further, err := furtherOn(ctx, c, r.twinOf(s.of), &l.sequences[i])
+			if err != nil {
+				return fmt.Errorf("reading sequence %s: %w", s.name, err)
+			}
+			if further {
+				l.note("sequence %s stayed where it was, further on than in the dump, since not only the dump's tables use it", s.of)
+				continue
+			}
+		}
+		if r.stood[s.of] {
 			if err := c.Exec(ctx, "ALTER SEQUENCE "+s.name+" RESTART"); err != nil {
 				return fmt.Errorf("restarting sequence %s: %w", s.name, err)
 			}
@@ -88,6 +99,25 @@ func (l *loading) setSequences(ctx context.Context, c *link.Conn, stood map[scri
 		}
 	}
 	return nil
+}
+
+// furtherOn locks a sequence and reports whether it is further on than s says, which then says where it is.
+func furtherOn(ctx context.Context, c *link.Conn, twin script.Entry, s *sequence) (bool, error) {
+	// The server locks no sequence by LOCK. This changes nothing.
+	if err := c.Exec(ctx, "ALTER TABLE "+s.name+" OWNER TO "+quote(twin.Owner)); err != nil {
+		return false, err
+	}
+	rows, err := c.Query(ctx, `SELECT last_value, is_called,
+		CASE WHEN last_value = $1::bigint THEN is_called AND NOT $2::boolean ELSE (last_value > $1::bigint) = (seqincrement > 0) END
+		FROM `+s.name+`, pg_catalog.pg_sequence WHERE seqrelid = `+literal(s.name)+"::pg_catalog.regclass", s.last, fmt.Sprint(s.called))
+	if err != nil {
+		return false, err
+	}
+	further := text(rows[0][2]) == "t"
+	if further {
+		s.last, s.called = text(rows[0][0]), text(rows[0][1]) == "t"
+	}
+	return further, nil
 }
 
 // verifySequences reads every sequence back.

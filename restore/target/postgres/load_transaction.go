@@ -22,10 +22,10 @@ func (l *loading) intoExisting(ctx context.Context) error {
 	closed := false
 	defer func() {
 		if !closed {
-			hangUp(ctx, c) // whatever ended the load is the error to tell
+			_ = hangUp(ctx, c) // whatever ended the load is the error to tell
 		}
 	}()
-	if err := c.Exec(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"); err != nil {
+	if err := c.Exec(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '"+lockTimeout+"'"); err != nil {
 		return fmt.Errorf("beginning the transaction: %w", err)
 	}
 	if err := l.fill(ctx, c, r); err != nil {
@@ -47,6 +47,9 @@ func (l *loading) intoExisting(ctx context.Context) error {
 	}
 	return nil
 }
+
+// lockTimeout is how long the load waits for a table that others use, all of whom wait behind it.
+const lockTimeout = "30s"
 
 // rollBack ends the transaction before Load returns; where the session is gone, so is it.
 func rollBack(ctx context.Context, c *link.Conn) error {
@@ -80,13 +83,11 @@ func (l *loading) fill(ctx context.Context, c *link.Conn, r *room) error {
 	}
 	for _, t := range l.tables {
 		frozen := t.via == nil && !r.keeps(t)
-		for _, p := range t.parts {
-			if err := l.copyPart(ctx, c, t, p, frozen); err != nil {
-				return err
-			}
+		if err := l.copyParts(ctx, c, t, t.parts, frozen); err != nil {
+			return err
 		}
 	}
-	if err := l.setSequences(ctx, c, r.stood); err != nil {
+	if err := l.setSequences(ctx, c, r); err != nil {
 		return err
 	}
 	if err := l.create(ctx, c, s.main); err != nil {
@@ -109,6 +110,9 @@ func (l *loading) fill(ctx context.Context, c *link.Conn, r *room) error {
 	if err := run(ctx, c, usual.resume); err != nil {
 		return err
 	}
+	if err := l.analyze(ctx, c); err != nil {
+		return err
+	}
 	if err := l.conclude(ctx, c, s); err != nil {
 		return err
 	}
@@ -117,9 +121,6 @@ func (l *loading) fill(ctx context.Context, c *link.Conn, r *room) error {
 
 // conclude does what comes after the rows are proven.
 func (l *loading) conclude(ctx context.Context, c *link.Conn, s stages) error {
-	if err := l.analyze(ctx, c); err != nil {
-		return err
-	}
 	if err := l.create(ctx, c, s.guards); err != nil {
 		return err
 	}
@@ -135,11 +136,10 @@ func (l *loading) conclude(ctx context.Context, c *link.Conn, s stages) error {
 // commit makes the load visible. If the answer to COMMIT is lost, another session asks the server what
 // became of the transaction: to tell a user the wrong half of it would be worse than not to restore.
 func (l *loading) commit(ctx context.Context, c *link.Conn) error {
-	rows, err := c.Query(ctx, "SELECT txid_current()")
+	id, err := transactionOf(ctx, c)
 	if err != nil {
-		return fmt.Errorf("asking for the transaction's number: %w", err)
+		return err
 	}
-	id := text(rows[0][0])
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -161,6 +161,14 @@ func (l *loading) commit(ctx context.Context, c *link.Conn) error {
 	}
 	l.note("the connection was lost while the server committed; the server says that it did")
 	return nil
+}
+
+func transactionOf(ctx context.Context, c *link.Conn) (string, error) {
+	rows, err := c.Query(ctx, "SELECT txid_current()")
+	if err != nil {
+		return "", fmt.Errorf("asking for the transaction's number: %w", err)
+	}
+	return text(rows[0][0]), nil
 }
 
 // ErrUnknown means that the answer to COMMIT was lost and the server could not be asked again.

@@ -25,7 +25,7 @@ var (
 )
 
 // Preflight asks the server, without changing anything, for all that stands in the way of Load, and
-// returns it at once as restore.Problems. What differs without being in the way, such as the
+// returns it at once: the error has restore.Problems in it. What differs without being in the way, such as the
 // collation, is logged.
 func (t *Target) Preflight(ctx context.Context, d restore.Dump) error {
 	p, err := t.plan(ctx, d)
@@ -40,14 +40,14 @@ func (t *Target) Preflight(ctx context.Context, d restore.Dump) error {
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
-	var found restore.Problems
-	for _, err := range l.preflight(ctx) {
-		found = append(found, fmt.Errorf("%s: %w", t.Server, err))
-	}
+	found := restore.Problems(l.preflight(ctx))
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return found.ErrOrNil()
+	if err := found.ErrOrNil(); err != nil {
+		return fmt.Errorf("%s: %w", t.Server, err)
+	}
+	return nil
 }
 
 func (l *loading) preflight(ctx context.Context) []error {
@@ -268,13 +268,7 @@ func (x *examination) conflicts(ctx context.Context) error {
 
 // canGiveWay decides what Load decides again once it holds locks.
 func (r *room) canGiveWay(ctx context.Context, c *link.Conn, conflicts []script.Entry) error {
-	entries := map[object]script.Entry{}
-	var roots []object
-	for _, e := range conflicts {
-		o := object{r.twins[e.ID].Class, r.twins[e.ID].OID}
-		entries[o] = e
-		roots = append(roots, o)
-	}
+	entries, roots := r.roots(conflicts)
 	g, err := reached(ctx, c, roots)
 	if err != nil {
 		return err

@@ -63,7 +63,8 @@ func (x *examination) schemas() []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// owners asks whether the role may give objects to their owners: for that it has to be a member.
+// owners asks whether the role may give objects to their owners: for that it has to be a member. It has to
+// inherit their rights, too, or it could not load what it has given away.
 func (x *examination) owners(ctx context.Context) error {
 	if x.super {
 		return nil
@@ -72,12 +73,16 @@ func (x *examination) owners(ctx context.Context) error {
 		if !x.there[owner] || owner == x.user {
 			continue
 		}
-		rows, err := x.c.Query(ctx, "SELECT pg_catalog.pg_has_role($1::name, $2::text)", owner, x.membership())
+		rows, err := x.c.Query(ctx, "SELECT pg_catalog.pg_has_role($1::name, $2::text), pg_catalog.pg_has_role($1::name, 'USAGE')",
+			owner, x.membership())
 		if err != nil {
 			return fmt.Errorf("asking for membership in role %q: %w", owner, err)
 		}
-		if text(rows[0][0]) != "t" {
+		switch {
+		case text(rows[0][0]) != "t":
 			x.problem("giving objects to their owner %q: %w: role %q is not a member", owner, ErrRights, x.user)
+		case text(rows[0][1]) != "t":
+			x.problem("loading tables of their owner %q: %w: role %q does not inherit its rights", owner, ErrRights, x.user)
 		}
 	}
 	return nil

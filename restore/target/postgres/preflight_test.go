@@ -31,7 +31,7 @@ func problems(t *testing.T, target *postgres.Target, d restore.Dump) ([]string, 
 	}
 	var said []string
 	for _, p := range all {
-		said = append(said, strings.TrimPrefix(p.Error(), target.Server.String()+": "))
+		said = append(said, p.Error())
 	}
 	slices.Sort(said)
 	return said, err
@@ -153,6 +153,62 @@ func TestARoleWithoutRightsIsToldEachOfThem(t *testing.T) {
 	got, _ = problems(t, &postgres.Target{Server: user.WithDatabase("not_yet_there"), Create: true}, d)
 	if !slices.Contains(got, `creating a database: the role has not the rights: role "preflight_nobody" has no CREATEDB`) {
 		t.Errorf("a new database: %q", got)
+	}
+}
+
+// Who does not inherit an owner's rights can give it tables and then not load them.
+func TestARoleThatDoesNotInheritIsToldSo(t *testing.T) {
+	s := shared.Get(t)
+	role(t, s, "preflight_owner", "")
+	db, to := s.Create(t, ""), s.Create(t, "")
+	s.SQL(t, db, "CREATE TABLE public.t (a int); INSERT INTO public.t VALUES (1); ALTER TABLE public.t OWNER TO preflight_owner")
+	user := role(t, s, "preflight_outsider", "NOINHERIT").WithDatabase(to)
+	s.SQL(t, to, "GRANT preflight_owner TO preflight_outsider; GRANT CREATE ON SCHEMA public TO preflight_outsider, preflight_owner")
+	d := sourced(t, s, db, source.Selection{})
+	target := &postgres.Target{Server: user}
+	got, _ := problems(t, target, d)
+	want := []string{`loading tables of their owner "preflight_owner": the role has not the rights: role "preflight_outsider" does not inherit its rights`}
+	if x := cmp.Diff(want, got); x != "" {
+		t.Error(x)
+	}
+	role(t, s, "preflight_outsider", "INHERIT")
+	if got, _ := problems(t, target, d); len(got) > 0 {
+		t.Errorf("in the way: %q", got)
+	}
+	load(t, target, d)
+}
+
+// A role that is one of many in a database looks only at what it may read.
+func TestARoleRestoresBesideTablesThatAreClosedToIt(t *testing.T) {
+	s := shared.Get(t)
+	db, to := s.Create(t, ""), s.Create(t, "")
+	user := role(t, s, "preflight_outsider", "INHERIT").WithDatabase(to)
+	s.SQL(t, db, "CREATE TABLE public.t (a int); INSERT INTO public.t VALUES (1); ALTER TABLE public.t OWNER TO preflight_outsider")
+	s.SQL(t, to, `CREATE TABLE public.theirs (a int); CREATE SCHEMA closed; CREATE TABLE closed."Odd ""one""" (a int); GRANT CREATE ON SCHEMA public TO preflight_outsider`)
+	d := sourced(t, s, db, source.Selection{})
+	for range 2 {
+		target := &postgres.Target{Server: user, Replace: true}
+		if got, _ := problems(t, target, d); len(got) > 0 {
+			t.Fatalf("in the way: %q", got)
+		}
+		load(t, target, d)
+	}
+	s.SQL(t, to, "DROP TABLE public.t; CREATE TABLE public.t (a int)")
+	if _, err := problems(t, &postgres.Target{Server: user, Replace: true}, d); err == nil || !strings.Contains(err.Error(), "permission denied for table t") {
+		t.Errorf("of a table of another's in the way: %v", err)
+	}
+}
+
+func TestGrantsThatTheServerIgnoresAreNoted(t *testing.T) {
+	s := shared.Get(t)
+	db, to := s.Create(t, ""), s.Create(t, "")
+	s.SQL(t, db, "CREATE TABLE public.t (a int); GRANT CREATE ON SCHEMA public TO pg_monitor")
+	user := role(t, s, "preflight_outsider", "INHERIT").WithDatabase(to)
+	s.SQL(t, db, "ALTER TABLE public.t OWNER TO preflight_outsider")
+	s.SQL(t, to, "GRANT CREATE ON SCHEMA public TO preflight_outsider")
+	l := load(t, &postgres.Target{Server: user}, sourced(t, s, db, source.Selection{}))
+	if want := `the server warned: no privileges were granted for "public"`; !slices.Contains(l.Notes, want) {
+		t.Errorf("notes: %q", l.Notes)
 	}
 }
 

@@ -20,9 +20,6 @@ func (r *room) clear(ctx context.Context, c *link.Conn, l *loading) error {
 		return occupied(conflicts)
 	}
 	if len(conflicts) > 0 {
-		if err := r.lock(ctx, c, conflicts); err != nil {
-			return err
-		}
 		if err := r.replace(ctx, c, l, conflicts); err != nil {
 			return err
 		}
@@ -30,43 +27,31 @@ func (r *room) clear(ctx context.Context, c *link.Conn, l *loading) error {
 	return r.settle(l.plan)
 }
 
-// lock keeps everyone from making something new depend on the tables that are to be replaced.
-func (r *room) lock(ctx context.Context, c *link.Conn, conflicts []script.Entry) error {
-	if err := c.Exec(ctx, "SET LOCAL lock_timeout = '30s'"); err != nil {
-		return err
-	}
-	for _, e := range conflicts {
-		if e.Type != "TABLE" {
-			continue
-		}
-		if err := c.Exec(ctx, "LOCK TABLE ONLY "+qualified(e.Schema, e.Name)+" IN ACCESS EXCLUSIVE MODE"); err != nil {
-			return fmt.Errorf("locking %s: %w", title(e), err)
-		}
-	}
-	return c.Exec(ctx, "SET LOCAL lock_timeout = 0")
-}
-
 func (r *room) replace(ctx context.Context, c *link.Conn, l *loading, conflicts []script.Entry) error {
-	entries := map[object]script.Entry{} // the dump's, by their twins
-	var roots []object
-	for _, e := range conflicts {
-		o := object{r.twins[e.ID].Class, r.twins[e.ID].OID}
-		entries[o] = e
-		roots = append(roots, o)
-	}
+	entries, roots := r.roots(conflicts)
 	g, err := reached(ctx, c, roots)
 	if err != nil {
+		return err
+	}
+	if err := r.lock(ctx, c, l.plan, g); err != nil {
+		return err
+	}
+	if g, err = reached(ctx, c, roots); err != nil { // what came until it was locked
 		return err
 	}
 	f, err := r.decide(g, roots, entries)
 	if err != nil {
 		return err
 	}
+	r.findShared(g)
 	if err := r.empties(ctx, c, l); err != nil {
 		return err
 	}
 	if err := r.drop(ctx, c, g, f, roots); err != nil {
 		return err
+	}
+	for _, what := range g.lostParts(f, r.ours()) {
+		l.note("%s is not in the dump and went with what was replaced", what)
 	}
 	for o := range f.with {
 		r.gone[o] = true
@@ -74,19 +59,62 @@ func (r *room) replace(ctx context.Context, c *link.Conn, l *loading, conflicts 
 	return nil
 }
 
-// decide finds out which roots have to be kept, until nothing that stays depends on what falls.
-func (r *room) decide(g *reach, roots []object, entries map[object]script.Entry) (fall, error) {
+// roots are the catalogue's objects that are to be replaced, and the dump's entries by them.
+func (r *room) roots(conflicts []script.Entry) (entries map[object]script.Entry, roots []object) {
+	entries = map[object]script.Entry{}
+	for _, e := range conflicts {
+		o := object{r.twins[e.ID].Class, r.twins[e.ID].OID}
+		entries[o] = e
+		roots = append(roots, o)
+	}
+	return entries, roots
+}
+
+// lock keeps everyone from making something new depend on the tables and views that are to be replaced. What
+// depends on others comes before them, as in a query that reads a view: locks taken in another order than
+// the application's would end in a deadlock.
+func (r *room) lock(ctx context.Context, c *link.Conn, p *plan, g *reach) error {
+	for _, e := range slices.Backward(p.entries()) {
+		twin := r.twins[e.ID]
+		if _, affected := g.nodes[object{twin.Class, twin.OID}]; !affected || e.Of != 0 {
+			continue
+		}
+		sql := ""
+		switch e.Type {
+		case "TABLE":
+			sql = "LOCK TABLE ONLY " + qualified(e.Schema, e.Name) + " IN ACCESS EXCLUSIVE MODE"
+		case "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE":
+			// LOCK would lock what a view reads as well, and takes no others. This changes nothing.
+			sql = "ALTER TABLE " + qualified(e.Schema, e.Name) + " OWNER TO " + quote(twin.Owner)
+		default:
+			continue
+		}
+		if err := c.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("locking %s: %w", title(e), err)
+		}
+	}
+	return nil
+}
+
+// ours are the objects of the database that the dump has as well.
+func (r *room) ours() map[object]bool {
 	ours := map[object]bool{}
 	for id, twin := range r.twins {
 		if o := (object{twin.Class, twin.OID}); o.oid != 0 && id != 0 {
 			ours[o] = true
 		}
 	}
+	return ours
+}
+
+// decide finds out which roots have to be kept, until nothing that stays depends on what falls.
+func (r *room) decide(g *reach, roots []object, entries map[object]script.Entry) (fall, error) {
+	ours := r.ours()
 	for _, o := range roots {
 		if !g.partOfOther(o, roots) {
 			continue
 		}
-		if err := r.keep(g, o, roots, entries); err != nil {
+		if err := r.keep(g, o, roots, entries, "it is a partition of a table that is not in the dump"); err != nil {
 			return fall{}, err
 		}
 	}
@@ -100,7 +128,7 @@ func (r *room) decide(g *reach, roots []object, entries map[object]script.Entry)
 			if e := entries[root]; e.Type != "TABLE" && e.Type != "SEQUENCE" {
 				return f, blocked(g, f, blocker, e)
 			}
-			if err := r.keep(g, root, roots, entries); err != nil {
+			if err := r.keep(g, root, roots, entries, g.nodes[blocker].what+" is not in the dump and depends on it"); err != nil {
 				return f, blocked(g, f, blocker, entries[root])
 			}
 		}
@@ -135,7 +163,7 @@ func (g *reach) partOfOther(o object, roots []object) bool {
 
 // keep keeps a root, and all the roots that make a tree of partitions or of inheritance with it. They must be
 // as the dump has them.
-func (r *room) keep(g *reach, o object, roots []object, entries map[object]script.Entry) error {
+func (r *room) keep(g *reach, o object, roots []object, entries map[object]script.Entry, because string) error {
 	if r.kept[o] != nil {
 		return nil
 	}
@@ -143,10 +171,10 @@ func (r *room) keep(g *reach, o object, roots []object, entries map[object]scrip
 	if !same(e, r.twins[e.ID]) {
 		return fmt.Errorf("replacing %s: %w: it cannot be dropped and its definition is not the dump's", title(e), restore.ErrOccupied)
 	}
-	r.kept[o] = &kept{object: o, relation: e.Relation(), kind: g.nodes[o].kind}
+	r.kept[o] = &kept{object: o, relation: e.Relation(), kind: g.nodes[o].kind, because: because}
 	for _, other := range roots {
 		if g.inherits(other, o) || g.inherits(o, other) {
-			if err := r.keep(g, other, roots, entries); err != nil {
+			if err := r.keep(g, other, roots, entries, because); err != nil {
 				return err
 			}
 		}

@@ -15,6 +15,7 @@ type kept struct {
 	object   object
 	relation script.Relation
 	kind     string // of relation, as the catalogue has it
+	because  string // of what it stays
 
 	forced   bool // row security for its owner, too
 	triggers [][2]string
@@ -55,10 +56,12 @@ func (r *room) empties(ctx context.Context, c *link.Conn, l *loading) error {
 		if err := k.ready(ctx, c); err != nil {
 			return fmt.Errorf("emptying %s: %w", k.relation, err)
 		}
-		if k.kind != "p" {
-			with = append(with, "ONLY "+k.quoted())
+		if k.kind == "p" {
+			l.note("%s stayed where it was, since %s: the rows of partitions that are not in the dump stayed, too", k.relation, k.because)
+			continue
 		}
-		l.note("%s stayed where it was, since something outside of the dump depends on it: its rows were replaced, its grants were not", k.relation)
+		with = append(with, "ONLY "+k.quoted())
+		l.note("%s stayed where it was, since %s: its rows were replaced, its grants were not", k.relation, k.because)
 	}
 	if len(with) == 0 {
 		return nil

@@ -23,6 +23,8 @@ type room struct {
 	kept  map[object]*kept         // tables and sequences that stay, since something else depends on them
 	again []foreignKey             // from outside, to be made again
 	stood map[script.Relation]bool // sequences that stay
+	// Of those, the ones that tables outside of the dump take numbers from, too.
+	shared map[script.Relation]bool
 }
 
 // An object is a row of the catalogue.
@@ -36,7 +38,7 @@ func keyOf(e script.Entry) key { return key{e.Type, e.Schema, e.Name} }
 // survey finds out, before the transaction begins, what of the dump the database has.
 func (l *loading) survey(ctx context.Context) (*room, error) {
 	r := &room{twins: map[int]script.Entry{}, stays: map[int]bool{}, gone: map[object]bool{},
-		kept: map[object]*kept{}, stood: map[script.Relation]bool{}}
+		kept: map[object]*kept{}, stood: map[script.Relation]bool{}, shared: map[script.Relation]bool{}}
 	there, err := l.standing(ctx, r)
 	if err != nil {
 		return nil, fmt.Errorf("looking at what is there: %w", err)
@@ -75,7 +77,7 @@ func (l *loading) standing(ctx context.Context, r *room) (there map[key]script.E
 		return nil, err
 	}
 	if !r.empty {
-		if err := l.dumpStanding(ctx, there); err != nil {
+		if err := l.dumpStanding(ctx, c, there); err != nil {
 			return nil, err
 		}
 	}
@@ -88,12 +90,16 @@ func (l *loading) standing(ctx context.Context, r *room) (there map[key]script.E
 	return there, nil
 }
 
-func (l *loading) dumpStanding(ctx context.Context, there map[key]script.Entry) error {
+func (l *loading) dumpStanding(ctx context.Context, c *link.Conn, there map[key]script.Entry) error {
+	closed, err := l.closed(ctx, c)
+	if err != nil {
+		return err
+	}
 	program, err := script.FindFor(ctx, l.server, l.Program)
 	if err != nil {
 		return err
 	}
-	pre, post, err := script.Dump(ctx, l.server, script.Options{Program: program})
+	pre, post, err := script.Dump(ctx, l.server, script.Options{Program: program, Exclude: closed})
 	if err != nil {
 		return err
 	}
@@ -109,6 +115,27 @@ func (l *loading) dumpStanding(ctx context.Context, there map[key]script.Entry) 
 		there[keyOf(e)] = e
 	}
 	return nil
+}
+
+// closed are the tables that the role may not read and the dump does not have: pg_dump could not lock them.
+func (l *loading) closed(ctx context.Context, c *link.Conn) ([]script.Relation, error) {
+	rows, err := c.Query(ctx, `SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+			AND NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'))`)
+	if err != nil {
+		return nil, fmt.Errorf("asking for rights on tables: %w", err)
+	}
+	inDump := map[script.Relation]bool{}
+	for _, e := range l.entries() {
+		inDump[e.Relation()] = true
+	}
+	var list []script.Relation
+	for _, row := range rows {
+		if t := (script.Relation{Schema: text(row[0]), Name: text(row[1])}); !inDump[t] {
+			list = append(list, t)
+		}
+	}
+	return list, nil
 }
 
 // empty reports whether a database has no object of its own: the system's have numbers below 16384.
@@ -160,6 +187,16 @@ func same(a, b script.Entry) bool { return slices.Equal(definition(a), definitio
 
 func definition(e script.Entry) []string {
 	return slices.DeleteFunc(e.Statements(), ownership.MatchString)
+}
+
+// twinOf is what the database has by the name of a sequence of the dump.
+func (r *room) twinOf(sequence script.Relation) script.Entry {
+	for _, twin := range r.twins {
+		if twin.Type == "SEQUENCE" && twin.Relation() == sequence {
+			return twin
+		}
+	}
+	return script.Entry{}
 }
 
 // settle decides, once nothing more is dropped, what is not created again.

@@ -15,7 +15,7 @@ import (
 // The zero value of every other field is the careful choice.
 type Target struct {
 	Server      *link.Server // of the database to restore into; with Create: to be made
-	Only        []string     // globs of table or schema.table; empty: everything
+	Only        []string     // patterns of table or schema.table, as the source has them; empty: everything
 	Schema      string       // put the one schema of the dump under this name, which nothing may have; empty: under its own
 	Replace     bool         // tables that are there give way; with Create: the database does. Nothing that is not in the dump is dropped
 	Create      bool         // make the database, and give it its name when it is whole: faster, since several sessions load it
@@ -39,6 +39,10 @@ var ErrDiffers = errors.New("what was loaded differs from the dump")
 // Create by giving the database its name. After any error the server is as it was.
 func (t *Target) Load(ctx context.Context, d restore.Dump) (restore.Loaded, error) {
 	loaded, err := t.load(ctx, d)
+	// Some who are interrupted say what they saw of it, not why.
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) && !errors.Is(err, ErrUnknown) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
 	if err != nil {
 		return restore.Loaded{}, fmt.Errorf("restoring into %s: %w", t.Server, err)
 	}
