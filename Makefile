@@ -7,7 +7,7 @@ BENCH   ?= .
 SIZES   ?=
 RUNS    ?= 3
 # Tests that break things: killed processes, lost answers, full disks, flipped bits.
-FAULTS  ?= Kill|Race|Crash|Fault|Fail|Full|Lost|Stall|Broke|Break|Damage|Denied|Flipped|Truncat|Racing|Interrupt
+FAULTS  ?= Kill|Cut|Dies|Cancel|Ended|Race|Crash|Fault|Fail|Full|Lost|Stall|Broke|Break|Damage|Denied|Flipped|Truncat|Racing|Interrupt
 RACE    ?=
 TOOLS    = go run ./fixtures/tools/build
 

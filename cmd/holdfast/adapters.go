@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -37,12 +38,26 @@ var (
 	errNoSuchTable   = postgres.ErrNoSuchTable
 	errGaveWay       = postgres.ErrGaveWay
 	errTablesAltered = postgres.ErrChanged
+	errIndexLacks    = postgres.ErrIndex
+	errPooled        = link.ErrPooled
+	errNotAlone      = postgres.ErrUnsupported
+	errServerTooOld  = postgres.ErrServerTooOld
 	errServerLost    = link.ErrLost
 	errTargetTooOld  = postgrestarget.ErrTooOld
 	errTargetLacks   = postgrestarget.ErrMissing
+	errTargetDenied  = postgrestarget.ErrRights
+	errEncoding      = postgrestarget.ErrEncoding
 	errNoTableChosen = postgrestarget.ErrNoMatch
 	errCommitUnknown = postgrestarget.ErrUnknown
 )
+
+// sqlState matches what a database server refuses with this code.
+func sqlState(code string) func(error) bool {
+	return func(err error) bool {
+		e := (*link.Error)(nil)
+		return errors.As(err, &e) && e.Code == code
+	}
+}
 
 // A reading says how a vault is read.
 type reading struct {
@@ -85,9 +100,15 @@ func database(v *config.Vault) (*link.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseDatabase(v.Postgres.URL.Field(), dsn)
+}
+
+// parseDatabase reads a connection string that stands in what.
+func parseDatabase(what, dsn string) (*link.Server, error) {
 	server, err := link.Parse(dsn)
 	if err != nil {
-		return nil, misuse(fmt.Errorf("%s: %w", v.Postgres.URL.Field(), err))
+		return nil, &usage{message: fmt.Sprintf("%s: %v", what, err), cause: err,
+			hint: "write postgres://user@host/database?sslmode=verify-full&sslrootcert=FILE, or name=value pairs, as for psql"}
 	}
 	return server, nil
 }
@@ -124,8 +145,12 @@ func target(kind string, v *config.Vault, p place) (destination, error) {
 		if err != nil {
 			return destination{}, err
 		}
-		return destination{target: &postgrestarget.Target{Server: server, Only: p.only, Schema: p.schema, Replace: p.replace, Create: p.create,
-			SkipMissing: p.skipMissing, Rehearse: p.rehearse}, name: server.String()}, nil
+		t := &postgrestarget.Target{Server: server, Only: p.only, Schema: p.schema, Replace: p.replace, Create: p.create,
+			SkipMissing: p.skipMissing, Rehearse: p.rehearse, Progress: p.progress, Log: p.log}
+		if v != nil && v.Postgres != nil {
+			t.Program = string(v.Postgres.PgDump)
+		}
+		return destination{target: t, name: server.String()}, nil
 	}
 	if err := p.forDatabases(kind); err != nil {
 		return destination{}, err

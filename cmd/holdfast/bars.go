@@ -21,8 +21,12 @@ type bars struct {
 	finished map[*mpb.Bar]bool // kept here: asking a bar races with its drawing (mpb 8.9)
 }
 
-// maxBars is how many streams have a bar of their own; a screen has only so many lines.
-const maxBars = 12
+// maxBars is how many bars there are; a screen has only so many lines. The last is for all streams that
+// have none of their own.
+const (
+	maxBars = 12
+	rest    = "all others"
+)
 
 func newBars(screen io.Writer, stderr *swappable) *bars {
 	b := &bars{stderr: stderr, shown: map[*track]*mpb.Bar{}, folders: map[string]*track{}, finished: map[*mpb.Bar]bool{}}
@@ -46,28 +50,39 @@ func (b *bars) fold(tracks []*track, ended bool) []*track {
 	}
 	listed := map[*track]bool{}
 	for _, t := range tracks {
-		if strings.Count(t.name, "/") < 2 {
-			out = append(out, t)
-			continue
+		own := t
+		if strings.Count(t.name, "/") >= 2 {
+			own = b.folder(path.Dir(t.name))
 		}
-		name := path.Dir(t.name)
-		f := b.folders[name]
-		if f == nil {
-			f = &track{name: name}
-			b.folders[name] = f
+		if !listed[own] && len(out) >= maxBars-1 {
+			own = b.folder(rest)
 		}
-		n := t.bytes.Load()
-		f.bytes.Add(n)
-		f.total.Add(max(n, t.total.Load()))
-		if !t.done.Load() {
-			f.done.Store(false)
+		if own != t {
+			own.include(t)
 		}
-		if !listed[f] {
-			listed[f] = true
-			out = append(out, f)
+		if !listed[own] {
+			listed[own] = true
+			out = append(out, own)
 		}
 	}
 	return out
+}
+
+func (b *bars) folder(name string) *track {
+	if b.folders[name] == nil {
+		b.folders[name] = &track{name: name}
+	}
+	return b.folders[name]
+}
+
+// include adds t to a track of several.
+func (f *track) include(t *track) {
+	n := t.bytes.Load()
+	f.bytes.Add(n)
+	f.total.Add(max(n, t.total.Load()))
+	if !t.done.Load() {
+		f.done.Store(false)
+	}
 }
 
 func (b *bars) draw(tracks []*track) {

@@ -20,7 +20,8 @@ func (a *app) cmdDoctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Find out whether this host can do its work",
 		Long: `Checks the configuration, the keys, what the store can do (by trying it), the repository, and
-that every vault is where the configuration says. Nothing is dumped and nothing stays in the store.
+that every vault is where the configuration says; of a database also that a pg_dump for it is here and that
+its role may read all that is to be kept. Nothing is dumped and nothing stays in the store.
 Exit code 1 if something is wrong; warnings are for people.`,
 		Example: "  holdfast doctor\n  holdfast doctor --json",
 		Args:    wants(cobra.NoArgs),
@@ -82,7 +83,7 @@ func (a *app) doctor(ctx context.Context) error {
 	err = a.print(map[string]any{"checks": d.list}, func() {
 		var rows [][]string
 		for _, x := range d.list {
-			rows = append(rows, []string{x.State, x.What, x.Detail})
+			rows = append(rows, []string{x.State, x.What, oneLine(x.Detail)})
 		}
 		a.table([]string{"state", "what", "detail"}, rows)
 	})
@@ -97,7 +98,7 @@ func (d *diagnosis) keys(s *session) {
 	}
 	to, err := s.recipients()
 	if err != nil && needless(s.cfg, err) {
-		d.warn("recipients", err.Error()+": needed to take snapshots only")
+		d.warn("recipients", err.Error()+neededToTake)
 	} else if d.check("recipients", fmt.Sprintf("%d", len(to)), err) {
 		if escrow, err := s.cfg.Escrow(); err == nil && len(escrow) == 0 {
 			d.warn("escrow", "none: if the identity is lost, so is every snapshot")
@@ -130,11 +131,18 @@ func (d *diagnosis) store(ctx context.Context, s *session) {
 	}
 }
 
+// neededToTake ends what a host that only restores and verifies is warned of.
+const neededToTake = ": needed to take snapshots only"
+
 // vault checks that a vault is there, where snapshots of it are taken. Whether it is sound is
 // found out when it is dumped.
 func (d *diagnosis) vault(ctx context.Context, v *config.Vault, taken bool) {
 	what := "vault " + v.Name
 	src, err := source(v, reading{})
+	if err != nil && !taken {
+		d.warn(what, err.Error()+neededToTake)
+		return
+	}
 	if err != nil {
 		d.check(what, "", err)
 		return
@@ -159,7 +167,7 @@ func (d *diagnosis) vault(ctx context.Context, v *config.Vault, taken bool) {
 func (d *diagnosis) preflight(ctx context.Context, what string, v *config.Vault, p preflighter, taken bool) {
 	warnings, err := p.Preflight(ctx)
 	if err != nil && !taken {
-		d.warn(what, err.Error()+": needed to take snapshots only")
+		d.warn(what, err.Error()+neededToTake)
 		return
 	}
 	if d.check(what, v.Kind+" at "+serverOf(v), err) {

@@ -42,6 +42,7 @@ already, without --repository, only what is missing is made: the host key and th
 That is how a second host joins; the others believe it once its verifier is in their keys.trust.`,
 		Example: `  holdfast init --repository 's3://acme-backups/prod?region=eu-central-1' --vault desktop=sqlite:///srv/vault/vault.db
   holdfast init --repository file:///mnt/backup --vault keys=files:///etc/vault --escrow age1pq1...
+  holdfast init --repository file:///mnt/backup --vault 'payments=postgres://holdfast@db1/app?sslmode=verify-full&sslrootcert=/etc/holdfast/ca.pem'
   holdfast init --repository file:///mnt/backup --recipient file:team.txt`,
 		Args: wants(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.init(cmd.Context(), o) },

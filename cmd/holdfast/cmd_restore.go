@@ -10,6 +10,7 @@ import (
 
 	"holdfast/cmd/holdfast/config"
 	"holdfast/restore"
+	"holdfast/snapshot"
 )
 
 type restoreOptions struct {
@@ -52,6 +53,9 @@ fresh one that gets its name when it is whole. --only takes TABLE or SCHEMA.TABL
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.to == "" && cmd.Flags().Changed("to") { // an unset variable, and not the vault's own place
 				return misuse(errors.New("--to is empty"))
+			}
+			if o.schema == "" && cmd.Flags().Changed("schema") { // and not the schema that it was
+				return misuse(errors.New("--schema is empty"))
 			}
 			return a.restore(cmd.Context(), first(args), o)
 		},
@@ -110,7 +114,7 @@ func (a *app) restore(ctx context.Context, name string, o restoreOptions) error 
 	if err != nil {
 		return err
 	}
-	to, err := s.restoreTarget(snap, o)
+	to, err := s.restoreTarget(snap, o, p.Report)
 	if err != nil {
 		return err
 	}
@@ -134,20 +138,35 @@ func (a *app) restore(ctx context.Context, name string, o restoreOptions) error 
 }
 
 // restoreTarget chooses the target once; the path through it is the same for all.
-func (s *session) restoreTarget(snap *restore.Snapshot, o restoreOptions) (destination, error) {
+func (s *session) restoreTarget(snap *restore.Snapshot, o restoreOptions, p snapshot.Progress) (destination, error) {
 	m := snap.Manifest
 	if o.dryRun && o.to == "" {
-		if len(o.only) > 0 {
-			return destination{}, misuse(errors.New("--dry-run with --only needs --to: without a target all of the snapshot is proven"))
+		if flag := o.ofTargets(); flag != "" {
+			return destination{}, misuse(fmt.Errorf("--dry-run with %s needs --to: without a target all of the snapshot is proven", flag))
 		}
 		return destination{target: restore.Discard{Checker: checkers()[m.Kind]}}, nil
 	}
 	d, err := target(m.Kind, s.cfg.Vaults[m.Vault], place{url: o.to, only: o.only, streams: snap.Streams(), replace: o.replace, rehearse: o.dryRun,
-		create: o.create, schema: o.schema, skipMissing: o.skip})
+		create: o.create, schema: o.schema, skipMissing: o.skip, progress: p, log: s.log})
 	if err != nil || d.path == "" {
 		return d, err
 	}
 	return d, s.guard(d.path, o.identities)
+}
+
+// ofTargets is a flag that only says something of a target, "" if none is given.
+func (o restoreOptions) ofTargets() string {
+	switch {
+	case len(o.only) > 0:
+		return "--only"
+	case o.create:
+		return "--create"
+	case o.schema != "":
+		return "--schema"
+	case o.skip:
+		return "--skip-missing"
+	}
+	return ""
 }
 
 func (a *app) printPlan(p restore.Plan, o restoreOptions) {

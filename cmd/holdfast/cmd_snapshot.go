@@ -133,7 +133,7 @@ func (a *app) take(ctx context.Context, s *session, v *config.Vault, tags map[st
 	t.Progress = p.Report
 	m, err := t.Take(ctx, src)
 	if err != nil {
-		return nil, adviseVault(fmt.Errorf("snapshot of %s: %w", v.Name, err))
+		return nil, adviseVault(v, fmt.Errorf("snapshot of %s: %w", v.Name, err))
 	}
 	s.log.Info("snapshot taken", "source", v.Name, "snapshot", m.ID, "bytes", m.Totals.PlainBytes, "elapsed", m.Finished.Sub(m.Started))
 	p.Stop()
@@ -159,12 +159,12 @@ func (a *app) verifyTaken(ctx context.Context, s *session, m *snapshot.Manifest,
 
 // adviseVault adds a hint to an error of the vault itself: what exit.go says of damage and of
 // missing things is about the repository.
-func adviseVault(err error) error {
+func adviseVault(v *config.Vault, err error) error {
 	var d *snapshot.Damage
 	switch {
 	case errors.As(err, &d) && filepath.IsAbs(d.Key):
 		return advise(err, "the vault itself is damaged: repair it, or restore its newest snapshot; what is stored already is untouched")
-	case d == nil && errors.Is(err, fs.ErrNotExist):
+	case d == nil && v.Kind != config.KindPostgres && errors.Is(err, fs.ErrNotExist):
 		return advise(err, "check that the vault's path is the right one and that its disk is mounted")
 	}
 	return err

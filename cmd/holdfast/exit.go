@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -86,12 +89,25 @@ var verdicts = []struct {
 	{is(errNoSuchTable), exitFailed, "correct `tables` and `schemas` of the vault"},
 	{is(errGaveWay), exitFailed, "try again when no definition is being changed, or raise lock_timeout"},
 	{is(errTablesAltered), exitFailed, "try again when no definition is being changed"},
+	{is(errIndexLacks), exitDamaged, "REINDEX the table, and find out what damaged the index; what is stored already is untouched"},
+	{is(errPooled), exitFailed, "connect to the server itself, or through a pool in session mode"},
+	{is(errNotAlone), exitFailed, "select what it needs too, or list under `exclude` what needs it"},
+	{is(errServerTooOld), exitFailed, "PostgreSQL 12 and newer can be read"},
+	{is(errTargetDenied), exitFailed, "name a superuser in the URL of --to, or give the role the rights and memberships that are named"},
+	{is(errEncoding), exitFailed, "restore into a database with the encoding UTF8; --create makes a fitting one"},
 	{is(errTargetTooOld), exitFailed, "restore into a server of the snapshot's version or a newer one"},
-	{is(errTargetLacks), exitFailed, "make what is missing, or leave out what needs it with --skip-missing"},
+	{is(errTargetLacks), exitFailed, "make what is missing; --skip-missing leaves out owners, grants and foreign keys that need it"},
 	{is(errNoTableChosen), exitFailed, "--only takes TABLE or SCHEMA.TABLE, with * and ?"},
 	{is(errCommitUnknown), exitFailed, "look at the target before anything else: the server ended while it was committing"},
 	{is(errServerLost), exitFailed, "see the database server's log"},
+	{sqlState("28P01"), exitFailed, "check the user, and the password in the URL, in PGPASSWORD or in the password file"},
+	{sqlState("28000"), exitFailed, "the server's pg_hba.conf decides who may log in, from where, and whether without TLS (sslmode)"},
+	{sqlState("3D000"), exitFailed, "correct the name at the end of the URL; a restore makes the database with --create"},
+	{sqlState("53300"), exitFailed, "wait until others have disconnected, or let the role have more connections"},
+	{as[*tls.CertificateVerificationError], exitFailed, "connect by the name that the certificate is for; who signed it must be trusted here (for PostgreSQL: sslrootcert)"},
+	{as[*net.DNSError], exitFailed, "is the server's name right, and can this host look it up?"},
 	{is(syscall.ECONNREFUSED), exitFailed, "is the server running, and the endpoint right?"},
+	{noSocket, exitFailed, "is the server running here, and is its socket where the URL says? Over a network, name its host"},
 	{is(snapshot.ErrRetained), exitFailed, "it can be deleted when its lock has ended"},
 	{is(syscall.ENOSPC), exitFailed, "free some room on the disk"},
 	{is(fs.ErrPermission), exitFailed, "run as a user who may, or change the file's mode"},
@@ -117,6 +133,12 @@ func damagedRepository(err error) bool {
 	return errors.As(err, &d) && d.Key == snapshot.RepositoryKey
 }
 
+// noSocket tells a Unix socket that is not there.
+func noSocket(err error) bool {
+	op := (*net.OpError)(nil)
+	return errors.As(err, &op) && errors.Is(op, fs.ErrNotExist)
+}
+
 // A hinter is an error that says itself what to do.
 type hinter interface {
 	error
@@ -132,10 +154,26 @@ func judge(err error) (code int, hint string) {
 			break
 		}
 	}
-	if own := hintOf(err); own != "" {
+	switch own := hintOf(err); {
+	case own != "":
 		hint = own
+	case as[restore.Problems](err):
+		hint = hintOfEach(err)
 	}
 	return code, hint
+}
+
+// hintOfEach joins what is to be done about each of several problems: to solve the worst is not enough.
+func hintOfEach(err error) string {
+	var problems restore.Problems
+	errors.As(err, &problems)
+	var hints []string
+	for _, p := range problems {
+		if _, hint := judge(p); hint != "" && !slices.Contains(hints, hint) {
+			hints = append(hints, hint)
+		}
+	}
+	return strings.Join(hints, "; ")
 }
 
 // hintOf is the hint that err carries itself, "" if none.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -16,6 +18,7 @@ import (
 	"holdfast/cmd/holdfast/config"
 	"holdfast/restore"
 	"holdfast/snapshot"
+	"holdfast/snapshot/source/postgres/link"
 )
 
 func TestErrorsLeadToTheirExitCodes(t *testing.T) {
@@ -39,12 +42,20 @@ func TestErrorsLeadToTheirExitCodes(t *testing.T) {
 		{errObjective, 5, ""},
 		{restore.ErrOccupied, 6, "--replace"},
 		{restore.Problems{errors.New("x"), restore.ErrOccupied}, 6, "--replace"},
+		{restore.Problems{restore.ErrOccupied, errTargetDenied}, 6, "--replace; name a superuser"},
 		{errRefused, 6, ""},
 		{context.Canceled, 130, ""},
 		{&interrupted{snapshot.ErrDenied}, 130, ""},
 		{&panicError{value: "x"}, 1, "bug"},
 		{snapshot.ErrDenied, 1, "credentials"},
 		{syscall.ECONNREFUSED, 1, "endpoint"},
+		{&net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.ENOENT)}, 1, "socket"},
+		{&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "x"}}, 1, "name right"},
+		{&tls.CertificateVerificationError{Err: errors.New("x")}, 1, "sslrootcert"},
+		{&link.Error{Code: "28P01"}, 1, "PGPASSWORD"},
+		{&link.Error{Code: "28000"}, 1, "pg_hba.conf"},
+		{&link.Error{Code: "3D000"}, 1, "--create"},
+		{&link.Error{Code: "42601"}, 1, ""},
 		{snapshot.ErrNoBucket, 1, "repository.url"},
 		{snapshot.ErrFull, 1, "room"},
 		{&fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}, 1, "user"},

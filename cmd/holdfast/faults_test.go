@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,20 +25,6 @@ import (
 	"holdfast/fixtures/vaultd"
 )
 
-// rounds is how often the program is killed in each store: 25 times, or as often as
-// HOLDFAST_FAULTS says (make test-faults: 100).
-func rounds(t *testing.T) int {
-	text := os.Getenv("HOLDFAST_FAULTS")
-	if text == "" {
-		return 25
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("HOLDFAST_FAULTS=%q is no number of rounds", text)
-	}
-	return n
-}
-
 // TestKilledAtAnyMoment kills the program at random moments of a snapshot. Nothing broken is ever
 // listed, and the next run gets the lease at once and succeeds.
 func TestKilledAtAnyMoment(t *testing.T) {
@@ -47,7 +32,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			where, env := url(t)
-			killed(t, newLab(t, where, 3000, env...), rounds(t))
+			killed(t, newLab(t, where, 3000, env...), fixtures.Rounds(t, 25))
 		})
 	}
 }

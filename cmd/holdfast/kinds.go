@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -15,5 +14,11 @@ func checkKind(kind string) error {
 	if slices.Contains(handledKinds(), kind) {
 		return nil
 	}
-	return advise(unknownKind(kind), fmt.Sprintf("this version handles vaults of the kinds %s", strings.Join(handledKinds(), " and ")))
+	return advise(unknownKind(kind), "this version handles vaults of the kinds "+enumerate(handledKinds()))
+}
+
+// enumerate writes words as a sentence lists them.
+func enumerate(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }

@@ -99,7 +99,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	out := strings.ToLower(ts.ReadFile("stdout") + ts.ReadFile("stderr"))
 	more, _ := ts.Value(secrets{}).([]string)
 	for _, secret := range append(more, canary) {
-		if strings.Contains(out, secret) {
+		if strings.Contains(out, strings.ToLower(secret)) {
 			ts.Fatalf("%s printed a secret:\n%s", strings.Join(args[1:], " "), out)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"path"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,8 @@ type place struct {
 	streams  []snapshot.StreamInfo // of the snapshot
 	replace  bool
 	rehearse bool
+	progress snapshot.Progress
+	log      *slog.Logger
 
 	// Of databases.
 	create      bool
@@ -54,11 +57,7 @@ func (p place) database(v *config.Vault) (*link.Server, error) {
 	if scheme, _, found := strings.Cut(dsn, ":"); found && isScheme(scheme) && scheme != config.KindPostgres {
 		return nil, misuse(fmt.Errorf("--to: the snapshot is of kind %s, the URL of %s", config.KindPostgres, scheme))
 	}
-	server, err := link.Parse(dsn)
-	if err != nil {
-		return nil, misuse(fmt.Errorf("--to: %w", err))
-	}
-	return server, nil
+	return parseDatabase("--to", dsn)
 }
 
 // wholeStream checks that --only, if given, names the one stream of a vault that is restored whole.

@@ -108,6 +108,34 @@ func TestBarsShowOnATerminalAndEnd(t *testing.T) {
 	}
 }
 
+// A database has more tables than a screen has lines: the last bar moves for all that have none.
+func TestStreamsWithoutABarOfTheirOwnShareOne(t *testing.T) {
+	terminal, _ := openTerminal(t)
+	b := newBars(terminal, &swappable{w: terminal})
+	var tracks []*track
+	for i := range 40 {
+		table := &track{name: fmt.Sprintf("data/public/t%02d/%d", i/2, i%2)} // two parts each
+		table.bytes.Store(5)
+		table.done.Store(true)
+		tracks = append(tracks, table)
+	}
+	for range 2 { // every tick counts afresh
+		out := b.fold(tracks, false)
+		if len(out) != maxBars || out[0].bytes.Load() != 10 || out[maxBars-1].name != rest || out[maxBars-1].bytes.Load() != 2*5*(20-maxBars+1) {
+			t.Fatalf("%d bars, the last %q has %d bytes", len(out), out[len(out)-1].name, out[len(out)-1].bytes.Load())
+		}
+	}
+	b.end(tracks, time.Second)
+	for track, bar := range b.shown {
+		if !b.finished[bar] {
+			t.Errorf("the bar of %s is not done", track.name)
+		}
+	}
+	if len(b.shown) != maxBars {
+		t.Errorf("%d bars", len(b.shown))
+	}
+}
+
 // openTerminal makes a pseudo-terminal; screen returns what was written to it.
 func openTerminal(t *testing.T) (terminal *os.File, screen func() string) {
 	t.Helper()

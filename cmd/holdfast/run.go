@@ -77,7 +77,7 @@ func (a *app) command() *cobra.Command {
 		Short: "Back up secrets vaults so that a restore is proven",
 		Long: `Holdfast takes snapshots of secrets vaults, encrypts them with age so that this host
 cannot read them, stores them in S3 or a folder, verifies them and rehearses their
-restore. This version handles vaults of the kinds ` + strings.Join(handledKinds(), " and ") + `.
+restore. This version handles vaults of the kinds ` + enumerate(handledKinds()) + `.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 damage found, 4 another
 run holds the lease, 5 objective missed, 6 refused for safety, 130 interrupted.`,

@@ -17,7 +17,7 @@ func (c *Config) Unsupported(kinds []string) Errors {
 	}
 	for _, name := range c.VaultNames() {
 		if kind := c.Vaults[name].Kind; !slices.Contains(kinds, kind) {
-			warn("vaults/"+name, "it handles "+strings.Join(kinds, " and "), "vault %s is of the kind %s, which this version cannot handle", name, kind)
+			warn("vaults/"+name, "it handles "+strings.Join(kinds, ", "), "vault %s is of the kind %s, which this version cannot handle", name, kind)
 		}
 	}
 	for _, name := range c.JobNames() {
