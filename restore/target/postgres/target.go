@@ -44,7 +44,7 @@ func (t *Target) Load(ctx context.Context, d restore.Dump) (restore.Loaded, erro
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
 	if err != nil {
-		return restore.Loaded{}, fmt.Errorf("restoring into %s: %w", t.Server, err)
+		return restore.Loaded{}, fmt.Errorf("%s: %w", t.Server, err) // restore.Run says what was being done
 	}
 	loaded.Place = t.Server.String()
 	return loaded, nil

@@ -54,6 +54,9 @@ func (e *Error) Error() string {
 // not match: there was nothing to lose.
 func (e *Error) Is(target error) bool { return target == ErrLost && e.last }
 
+// raised is the routine of the server that speaks for RAISE in a function.
+const raised = "exec_stmt_raise"
+
 func newError(p *pgconn.PgError) *Error {
 	e := &Error{
 		Severity: p.SeverityUnlocalized, Code: p.Code,
@@ -63,7 +66,11 @@ func newError(p *pgconn.PgError) *Error {
 	if e.Severity == "" {
 		e.Severity = p.Severity
 	}
-	if name, hidden := concealed(p.Code); hidden {
+	name, hidden := concealed(p.Code)
+	if p.Routine == raised { // with whatever SQLSTATE and text it pleased
+		name, hidden = concealedClasses["P0"], true
+	}
+	if hidden {
 		e.Message = name
 		return e
 	}

@@ -64,6 +64,9 @@ func (s *Server) loginAt(ctx context.Context, e endpoint, attrs string) (*pgconn
 		return nil, err
 	}
 	c, err := pgconn.ConnectConfig(ctx, cfg)
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil {
 		return nil, connectError(err, cfg.ConnectTimeout)
 	}

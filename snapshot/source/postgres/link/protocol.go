@@ -155,7 +155,7 @@ func (c *Conn) remark(body []byte) error {
 		return nil
 	}
 	e := newError(pgconn.ErrorResponseToPgError((*pgproto3.ErrorResponse)(&m)))
-	if m.Routine == "exec_stmt_raise" {
+	if m.Routine == raised {
 		e.Message = "a function raised a notice"
 	}
 	c.notice(e.Severity, e.Message)

@@ -15,7 +15,8 @@ func TestRowsOfUsersAreNotInErrors(t *testing.T) {
 	transports(t, func(t *testing.T, c *link.Conn) {
 		run(t, c, `CREATE TEMP TABLE t (n text PRIMARY KEY, CHECK (n <> 'hunter2 checked')); INSERT INTO t VALUES ('hunter2');
 			CREATE TEMP TABLE u (t text REFERENCES t, d date);
-			CREATE FUNCTION pg_temp.f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'hunter2'; RAISE 'hunter2' USING DETAIL = 'hunter2', HINT = 'hunter2'; END $$`)
+			CREATE FUNCTION pg_temp.f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'hunter2'; RAISE 'hunter2' USING DETAIL = 'hunter2', HINT = 'hunter2'; END $$;
+			CREATE FUNCTION pg_temp.g() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'hunter2' USING ERRCODE = '45000', DETAIL = 'hunter2'; END $$`)
 		var notices []string
 		c.OnNotice(func(severity, message string) { notices = append(notices, severity+" "+message) })
 		for code, sql := range map[string]string{
@@ -25,6 +26,7 @@ func TestRowsOfUsersAreNotInErrors(t *testing.T) {
 			"22007": "INSERT INTO u VALUES ('hunter2', 'hunter2'::text::date)",
 			"22P02": "SELECT 'hunter2'::text::int",
 			"P0001": "SELECT pg_temp.f()",
+			"45000": "SELECT pg_temp.g()",
 		} {
 			err := c.Exec(t.Context(), sql)
 			var e *link.Error
