@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,9 +18,11 @@ import (
 )
 
 // TestScriptsOverPostgres runs each script with databases of a real PostgreSQL and a repository in a
-// real S3 server. PGHOST and its like lead psql to the server as its superuser, by its socket.
+// real S3 server. $SERVER is HOST:PORT:USER:PASSWORD, $CA the authority that vouches for it, and $OLD_PG_DUMP a
+// client of an older version.
 func TestScriptsOverPostgres(t *testing.T) {
 	s3, pg := fixtures.S3(t), fixtures.Postgres(t)
+	old := pg.OldPgDump(t, "13.9")
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script/postgres",
 		RequireExplicitExec: true,
@@ -28,6 +31,9 @@ func TestScriptsOverPostgres(t *testing.T) {
 				return err
 			}
 			e.Setenv("CLUSTER", filepath.Base(e.WorkDir))
+			e.Setenv("SERVER", fmt.Sprintf("%s:%d:%s:%s", pg.Host, pg.Port, pg.User, pg.Password))
+			e.Setenv("CA", pg.CA)
+			e.Setenv("OLD_PG_DUMP", old)
 			e.Values[secrets{}] = append(e.Values[secrets{}].([]string), pg.Password)
 			return nil
 		},
