@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lib/pq"
+
 	"holdfast/restore"
 	"holdfast/snapshot/source/postgres/link"
 )
@@ -141,11 +143,11 @@ func (l *loading) makeDatabase(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		if err := c.Exec(ctx, "CREATE DATABASE "+quote(name)+l.locale(version)); err != nil {
+		if err := c.Exec(ctx, "CREATE DATABASE "+pq.QuoteIdentifier(name)+l.locale(version)); err != nil {
 			return fmt.Errorf("creating a database: %w", err)
 		}
 		comment := scratchComment + time.Now().UTC().Format(time.RFC3339)
-		err = c.Exec(ctx, "REVOKE CONNECT ON DATABASE "+quote(name)+" FROM PUBLIC; COMMENT ON DATABASE "+quote(name)+" IS "+literal(comment))
+		err = c.Exec(ctx, "REVOKE CONNECT ON DATABASE "+pq.QuoteIdentifier(name)+" FROM PUBLIC; COMMENT ON DATABASE "+pq.QuoteIdentifier(name)+" IS "+pq.QuoteLiteral(comment))
 		if err != nil {
 			return fmt.Errorf("marking database %s: %w", name, err)
 		}
@@ -156,18 +158,18 @@ func (l *loading) makeDatabase(ctx context.Context, name string) error {
 // locale are the options that make a database sort and encode as the dump's did.
 func (l *loading) locale(version int) string {
 	f := l.facts
-	s := " TEMPLATE template0 ENCODING " + literal(f.Encoding)
+	s := " TEMPLATE template0 ENCODING " + pq.QuoteLiteral(f.Encoding)
 	if f.Collate != "" {
-		s += " LC_COLLATE " + literal(f.Collate)
+		s += " LC_COLLATE " + pq.QuoteLiteral(f.Collate)
 	}
 	if f.CType != "" {
-		s += " LC_CTYPE " + literal(f.CType)
+		s += " LC_CTYPE " + pq.QuoteLiteral(f.CType)
 	}
 	switch {
 	case f.Provider == "icu" && version >= 150000:
-		s += " LOCALE_PROVIDER icu ICU_LOCALE " + literal(f.Locale)
+		s += " LOCALE_PROVIDER icu ICU_LOCALE " + pq.QuoteLiteral(f.Locale)
 	case f.Provider == "builtin" && version >= 170000:
-		s += " LOCALE_PROVIDER builtin BUILTIN_LOCALE " + literal(f.Locale)
+		s += " LOCALE_PROVIDER builtin BUILTIN_LOCALE " + pq.QuoteLiteral(f.Locale)
 	case f.Provider == "libc" && version >= 150000:
 		s += " LOCALE_PROVIDER libc"
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lib/pq"
+
 	"holdfast/restore"
 	"holdfast/snapshot/source/postgres/link"
 )
@@ -74,14 +76,14 @@ func isOpen(ctx context.Context, c *link.Conn, name string) (bool, error) {
 // swap renames databases. What a killed COMMIT leaves is all of it or nothing; which, the number of the
 // transaction tells, which is returned once COMMIT is sent.
 func swap(ctx context.Context, c *link.Conn, name, wanted, old string, open bool) (transaction string, err error) {
-	steps := []string{"BEGIN", "COMMENT ON DATABASE " + quote(name) + " IS NULL"}
+	steps := []string{"BEGIN", "COMMENT ON DATABASE " + pq.QuoteIdentifier(name) + " IS NULL"}
 	if open {
-		steps = append(steps, "GRANT CONNECT ON DATABASE "+quote(name)+" TO PUBLIC")
+		steps = append(steps, "GRANT CONNECT ON DATABASE "+pq.QuoteIdentifier(name)+" TO PUBLIC")
 	}
 	if old != "" {
-		steps = append(steps, "ALTER DATABASE "+quote(wanted)+" RENAME TO "+quote(old))
+		steps = append(steps, "ALTER DATABASE "+pq.QuoteIdentifier(wanted)+" RENAME TO "+pq.QuoteIdentifier(old))
 	}
-	steps = append(steps, "ALTER DATABASE "+quote(name)+" RENAME TO "+quote(wanted))
+	steps = append(steps, "ALTER DATABASE "+pq.QuoteIdentifier(name)+" RENAME TO "+pq.QuoteIdentifier(wanted))
 	for _, sql := range steps {
 		err := c.Exec(ctx, sql)
 		if err == nil {
@@ -126,12 +128,12 @@ func (l *loading) discard(ctx context.Context, name string) error {
 			return err
 		}
 		if version >= 130000 {
-			return c.Exec(ctx, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)")
+			return c.Exec(ctx, "DROP DATABASE IF EXISTS "+pq.QuoteIdentifier(name)+" WITH (FORCE)")
 		}
 		if _, err := c.Query(ctx, "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = $1", name); err != nil {
 			return err
 		}
-		return c.Exec(ctx, "DROP DATABASE IF EXISTS "+quote(name))
+		return c.Exec(ctx, "DROP DATABASE IF EXISTS "+pq.QuoteIdentifier(name))
 	})
 	if err != nil {
 		return fmt.Errorf("dropping database %s: %w", name, err)

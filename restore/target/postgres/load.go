@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lib/pq"
+
 	"holdfast/restore"
 	"holdfast/snapshot/source/postgres/link"
 	"holdfast/snapshot/source/postgres/script"
@@ -175,21 +177,13 @@ func (t *table) columnList() string {
 func (t *table) columnNames() string {
 	list := make([]string, len(t.columns))
 	for i, c := range t.columns {
-		list[i] = quote(c)
+		list[i] = pq.QuoteIdentifier(c)
 	}
 	return strings.Join(list, ", ")
 }
 
-func qualified(schema, name string) string { return quote(schema) + "." + quote(name) }
-
-func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-func literal(s string) string {
-	q := "'" + strings.ReplaceAll(s, "'", "''") + "'"
-	if strings.Contains(s, `\`) {
-		return " E" + strings.ReplaceAll(q, `\`, `\\`)
-	}
-	return q
+func qualified(schema, name string) string {
+	return pq.QuoteIdentifier(schema) + "." + pq.QuoteIdentifier(name)
 }
 
 func text(value *string) string {

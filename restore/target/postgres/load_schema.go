@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lib/pq"
+
 	"holdfast/restore"
 	"holdfast/snapshot/source/postgres/link"
 	"holdfast/snapshot/source/postgres/script"
@@ -111,7 +113,7 @@ func (m *move) vacate(ctx context.Context, c *link.Conn, l *loading) error {
 	if err != nil || !there {
 		return err
 	}
-	err = c.Exec(ctx, "DROP SCHEMA "+quote(m.to))
+	err = c.Exec(ctx, "DROP SCHEMA "+pq.QuoteIdentifier(m.to))
 	var refused *link.Error
 	if errors.As(err, &refused) && refused.Code == "2BP01" { // dependent objects still exist
 		return fmt.Errorf("%w: schema %s is there and holds something", restore.ErrOccupied, m.to)
@@ -130,7 +132,7 @@ func (m *move) make(ctx context.Context, c *link.Conn, p *plan) error {
 			return nil
 		}
 	}
-	if err := c.Exec(ctx, "CREATE SCHEMA "+quote(m.from)); err != nil {
+	if err := c.Exec(ctx, "CREATE SCHEMA "+pq.QuoteIdentifier(m.from)); err != nil {
 		return fmt.Errorf("creating schema %s: %w", m.from, err)
 	}
 	return nil
@@ -151,7 +153,7 @@ func (m *move) back(ctx context.Context, c *link.Conn) error {
 }
 
 func rename(ctx context.Context, c *link.Conn, from, to string) error {
-	if err := c.Exec(ctx, "ALTER SCHEMA "+quote(from)+" RENAME TO "+quote(to)); err != nil {
+	if err := c.Exec(ctx, "ALTER SCHEMA "+pq.QuoteIdentifier(from)+" RENAME TO "+pq.QuoteIdentifier(to)); err != nil {
 		return fmt.Errorf("renaming schema %s to %s: %w", from, to, err)
 	}
 	return nil

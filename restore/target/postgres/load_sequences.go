@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/lib/pq"
+
 	"holdfast/restore"
 	"holdfast/snapshot"
 	source "holdfast/snapshot/source/postgres"
@@ -93,7 +95,7 @@ func (l *loading) setSequences(ctx context.Context, c *link.Conn, r *room) error
 				return fmt.Errorf("restarting sequence %s: %w", s.name, err)
 			}
 		}
-		sql := fmt.Sprintf("SELECT pg_catalog.setval(%s::pg_catalog.regclass, %s, %t)", literal(s.name), s.last, s.called)
+		sql := fmt.Sprintf("SELECT pg_catalog.setval(%s::pg_catalog.regclass, %s, %t)", pq.QuoteLiteral(s.name), s.last, s.called)
 		if _, err := c.Query(ctx, sql); err != nil {
 			return fmt.Errorf("setting sequence %s: %w", s.name, err)
 		}
@@ -104,12 +106,12 @@ func (l *loading) setSequences(ctx context.Context, c *link.Conn, r *room) error
 // furtherOn locks a sequence and reports whether it is further on than s says, which then says where it is.
 func furtherOn(ctx context.Context, c *link.Conn, twin script.Entry, s *sequence) (bool, error) {
 	// The server locks no sequence by LOCK. This changes nothing.
-	if err := c.Exec(ctx, "ALTER TABLE "+s.name+" OWNER TO "+quote(twin.Owner)); err != nil {
+	if err := c.Exec(ctx, "ALTER TABLE "+s.name+" OWNER TO "+pq.QuoteIdentifier(twin.Owner)); err != nil {
 		return false, err
 	}
 	rows, err := c.Query(ctx, `SELECT last_value, is_called,
 		CASE WHEN last_value = $1::bigint THEN is_called AND NOT $2::boolean ELSE (last_value > $1::bigint) = (seqincrement > 0) END
-		FROM `+s.name+`, pg_catalog.pg_sequence WHERE seqrelid = `+literal(s.name)+"::pg_catalog.regclass", s.last, fmt.Sprint(s.called))
+		FROM `+s.name+`, pg_catalog.pg_sequence WHERE seqrelid = `+pq.QuoteLiteral(s.name)+"::pg_catalog.regclass", s.last, fmt.Sprint(s.called))
 	if err != nil {
 		return false, err
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lib/pq"
+
 	"holdfast/restore"
 	"holdfast/snapshot/source/postgres/link"
 	"holdfast/snapshot/source/postgres/script"
@@ -85,7 +87,7 @@ func (r *room) lock(ctx context.Context, c *link.Conn, p *plan, g *reach) error 
 			sql = "LOCK TABLE ONLY " + qualified(e.Schema, e.Name) + " IN ACCESS EXCLUSIVE MODE"
 		case "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE":
 			// LOCK would lock what a view reads as well, and takes no others. This changes nothing.
-			sql = "ALTER TABLE " + qualified(e.Schema, e.Name) + " OWNER TO " + quote(twin.Owner)
+			sql = "ALTER TABLE " + qualified(e.Schema, e.Name) + " OWNER TO " + pq.QuoteIdentifier(twin.Owner)
 		default:
 			continue
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lib/pq"
+
 	"holdfast/snapshot/source/postgres/link"
 	"holdfast/snapshot/source/postgres/script"
 )
@@ -140,7 +142,7 @@ func (r *room) detach(ctx context.Context, c *link.Conn, p *plan) error {
 		}
 		schema, name, constraint := text(row[1]), text(row[2]), text(row[3])
 		fk := foreignKey{qualified(schema, name), constraint, text(row[4]), text(row[5])}
-		if err := c.Exec(ctx, "ALTER TABLE "+fk.table+" DROP CONSTRAINT "+quote(constraint)); err != nil {
+		if err := c.Exec(ctx, "ALTER TABLE "+fk.table+" DROP CONSTRAINT "+pq.QuoteIdentifier(constraint)); err != nil {
 			return fmt.Errorf("dropping the foreign key %s of %s: %w", constraint, fk.table, err)
 		}
 		r.gone[o] = true
@@ -154,13 +156,13 @@ func (r *room) detach(ctx context.Context, c *link.Conn, p *plan) error {
 // reattach makes the foreign keys from outside again, which checks them against the new rows.
 func (r *room) reattach(ctx context.Context, c *link.Conn) error {
 	for _, fk := range r.again {
-		if err := c.Exec(ctx, "ALTER TABLE "+fk.table+" ADD CONSTRAINT "+quote(fk.name)+" "+fk.definition); err != nil {
+		if err := c.Exec(ctx, "ALTER TABLE "+fk.table+" ADD CONSTRAINT "+pq.QuoteIdentifier(fk.name)+" "+fk.definition); err != nil {
 			return fmt.Errorf("making the foreign key %s of %s again: %w", fk.name, fk.table, err)
 		}
 		if fk.comment == "" {
 			continue
 		}
-		if err := c.Exec(ctx, "COMMENT ON CONSTRAINT "+quote(fk.name)+" ON "+fk.table+" IS "+literal(fk.comment)); err != nil {
+		if err := c.Exec(ctx, "COMMENT ON CONSTRAINT "+pq.QuoteIdentifier(fk.name)+" ON "+fk.table+" IS "+pq.QuoteLiteral(fk.comment)); err != nil {
 			return fmt.Errorf("commenting the foreign key %s of %s: %w", fk.name, fk.table, err)
 		}
 	}

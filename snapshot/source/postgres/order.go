@@ -30,7 +30,7 @@ func (o order) expression() string {
 	if o.column == "" {
 		return "ctid"
 	}
-	return quote(o.column)
+	return pq.QuoteIdentifier(o.column)
 }
 
 // value writes a point for SQL, compared as the index has it.

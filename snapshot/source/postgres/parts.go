@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"github.com/lib/pq"
 )
 
 const (
@@ -64,7 +66,7 @@ func (p *part) where() string {
 func (p *part) copySQL() string {
 	columns := make([]string, len(p.table.columns))
 	for i, c := range p.table.columns {
-		columns[i] = quote(c.Name)
+		columns[i] = pq.QuoteIdentifier(c.Name)
 	}
 	sorted := ""
 	if p.order.column != "" {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lib/pq"
 	"pgregory.net/rapid"
 )
 
@@ -128,7 +129,7 @@ func FuzzPatterns(f *testing.F) {
 			return
 		}
 		p.match(name{other, text})
-		quoted, err := ParsePattern(quote(other) + "." + quote(text))
+		quoted, err := ParsePattern(pq.QuoteIdentifier(other) + "." + pq.QuoteIdentifier(text))
 		if other == "" {
 			return
 		}

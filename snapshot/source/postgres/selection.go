@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lib/pq"
 )
 
 // LargeObjects is what Exclude has to say for a whole database to be dumped without its large
@@ -26,22 +28,10 @@ func display(s string) string {
 	if plain {
 		return s
 	}
-	return quote(s)
+	return pq.QuoteIdentifier(s)
 }
 
-// quote writes an identifier for SQL.
-func quote(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
-
-// literal writes a string for SQL.
-func literal(s string) string {
-	q := `'` + strings.ReplaceAll(s, `'`, `''`) + `'`
-	if strings.Contains(s, `\`) {
-		return ` E` + strings.ReplaceAll(q, `\`, `\\`)
-	}
-	return q
-}
-
-func (n name) quoted() string { return quote(n.Schema) + "." + quote(n.Name) }
+func (n name) quoted() string { return pq.QuoteIdentifier(n.Schema) + "." + pq.QuoteIdentifier(n.Name) }
 
 // A chosen is a Selection applied to the relations of a database.
 type chosen struct {

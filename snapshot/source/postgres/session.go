@@ -154,7 +154,7 @@ func (s *session) worker(ctx context.Context, wait time.Duration) (*link.Conn, e
 	}
 	for _, sql := range []string{
 		"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-		"SET TRANSACTION SNAPSHOT " + literal(s.snapshot),
+		"SET TRANSACTION SNAPSHOT " + pq.QuoteLiteral(s.snapshot),
 		fmt.Sprintf("SET LOCAL lock_timeout = %d; %s; %s", wait.Milliseconds(), gentle, byIndex),
 	} {
 		if err := c.Exec(ctx, sql); err != nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/lib/pq"
 )
 
 const (
@@ -45,7 +47,7 @@ func excluding(list []Relation) ([]string, error) {
 // quote itself; outside of them, | and parentheses are those of regular expressions.
 func patterns(schema string, names []string) []string {
 	if slices.Contains(names, "") {
-		return []string{quoteName(schema) + ".*"}
+		return []string{pq.QuoteIdentifier(schema) + ".*"}
 	}
 	slices.Sort(names)
 	var list []string
@@ -56,16 +58,14 @@ func patterns(schema string, names []string) []string {
 			b.Reset()
 		}
 		if b.Len() == 0 {
-			b.WriteString(quoteName(schema) + ".(")
+			b.WriteString(pq.QuoteIdentifier(schema) + ".(")
 		} else {
 			b.WriteByte('|')
 		}
-		b.WriteString(quoteName(n))
+		b.WriteString(pq.QuoteIdentifier(n))
 	}
 	if b.Len() > 0 {
 		list = append(list, b.String()+")")
 	}
 	return list
 }
-
-func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
