@@ -32,7 +32,11 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	hijacked, err := session.Hijack()
+	return c.handOver(ctx, session)
+}
+
+func (c connector) handOver(ctx context.Context, session *pgconn.PgConn) (driver.Conn, error) {
+	hijacked, err := hijack(ctx, session)
 	if err != nil {
 		return nil, fmt.Errorf("taking over the session: %w", err)
 	}

@@ -18,12 +18,7 @@ var (
 
 // takeOver makes a Conn of a session that pgconn logged in.
 func takeOver(ctx context.Context, session *pgconn.PgConn) (*Conn, error) {
-	if session.Frontend().ReadBufferLen() > 0 {
-		if err := session.SyncConn(ctx); err != nil {
-			return nil, lost(err)
-		}
-	}
-	h, err := session.Hijack()
+	h, err := hijack(ctx, session)
 	if err != nil {
 		return nil, err
 	}
@@ -37,6 +32,44 @@ func takeOver(ctx context.Context, session *pgconn.PgConn) (*Conn, error) {
 	}
 	return &Conn{login: session, wire: w, raw: h.Conn, in: newFrames(h.Conn)}, nil
 }
+
+// hijack takes a session from pgconn. Where a write took long, pgconn has a goroutine that reads meanwhile
+// and may be reading still: what comes next would be its, and whoever waits for that would wait for ever.
+func hijack(ctx context.Context, session *pgconn.PgConn) (*pgconn.HijackedConn, error) {
+	if session.Frontend().ReadBufferLen() > 0 {
+		if err := session.SyncConn(ctx); err != nil {
+			return nil, lost(err)
+		}
+	}
+	if err := stopReading(session); err != nil {
+		return nil, lost(err)
+	}
+	return session.Hijack()
+}
+
+// stopReading has pgconn's goroutine give up by a deadline. SyncConn alone would wait for it by asking the
+// server something, and by that start it again where writes are always slow; with a context that has
+// ended it only says whether the goroutine is gone.
+func stopReading(session *pgconn.PgConn) error {
+	over, end := context.WithCancel(context.Background())
+	end()
+	c := session.Conn()
+	if session.SyncConn(over) == nil {
+		return nil
+	}
+	if err := c.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return err
+	}
+	for began := time.Now(); session.SyncConn(over) != nil; time.Sleep(time.Millisecond) {
+		if time.Since(began) > stopTimeout {
+			return errors.New("pgconn does not stop reading")
+		}
+	}
+	return c.SetReadDeadline(time.Time{})
+}
+
+// stopTimeout bounds what takes microseconds on a machine that is not stalled.
+const stopTimeout = 30 * time.Second
 
 // do runs one exchange with the server, under the context.
 func (c *Conn) do(ctx context.Context, exchange func() error) error {
