@@ -53,8 +53,8 @@ fmt: ## format all Go code
 deps: ## install the Debian packages that tests use: zstd, jq, sqlite3, openssh-client, openssl, postgresql
 	@fixtures/tools/debian.sh zstd jq sqlite3 ssh-keygen:openssh-client openssl initdb:postgresql
 
-servers: ## build what tests run beside ours: S3 servers and age
-	@$(TOOLS) versitygw minio age age-keygen
+servers: ## build what tests run beside ours: S3 servers, Vault and age
+	@$(TOOLS) versitygw minio vault age age-keygen
 
 clean: ## remove what build made; tools and caches stay
 	rm -rf bin
