@@ -8,6 +8,9 @@
 //
 //	cmd_restore.go → Open → Run → Target.Preflight → Target.Load → Dump.Open → pack.Reader
 //
+// A Rehearsal is more than a dry run: it makes a place of its own, restores into that, looks at what came
+// back as its users would, and destroys it. A drill runs one and times its phases (verify/drill.go).
+//
 // What it guarantees: a target commits only what was read to io.EOF, and io.EOF is only given
 // for the bytes that were dumped; every pack is compared with its signed hash before a byte of
 // it is used; memory does not grow with the dump.

@@ -24,6 +24,7 @@ type Plan struct {
 	Rows       int64                 `json:"rows"`
 	Streams    []snapshot.StreamInfo `json:"streams"`
 	Warnings   []string              `json:"warnings,omitempty"`
+	Survey     []string              `json:"survey,omitempty"` // what the target told of itself
 }
 
 // Plan describes the restore of s as seen at now.

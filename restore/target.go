@@ -34,6 +34,12 @@ type Target interface {
 	Load(ctx context.Context, d Dump) (Loaded, error)
 }
 
+// A Surveyor is a Target that can tell what it would load into and what will be needed for it,
+// in sentences for the plan. It changes nothing.
+type Surveyor interface {
+	Survey(ctx context.Context, d Dump) ([]string, error)
+}
+
 // A Checker proves the structure of one kind's dump while reading it once, in bounded
 // memory, and writes none of it anywhere. It reads every stream to io.EOF.
 type Checker interface {

@@ -12,7 +12,16 @@ import (
 	"holdfast/snapshot/pack"
 )
 
-var _ Carrier = (*dumping)(nil)
+var (
+	_ Carrier    = (*dumping)(nil)
+	_ Rememberer = (*dumping)(nil)
+)
+
+// previous is what a dump asks of the snapshot before.
+type previous interface {
+	earlier(context.Context) ([]carriable, error)
+	before(context.Context) (*Contents, error)
+}
 
 // A carriable is a stream of the snapshot before that can be carried over. Its chunks are kept by
 // name alone: where they are now is known's to say, since packs were compacted meanwhile.
@@ -37,6 +46,19 @@ func (d *dumping) Earlier(ctx context.Context) ([]StreamInfo, error) {
 	return slices.Clone(o.list), nil
 }
 
+// Before implements Rememberer.
+func (d *dumping) Before(ctx context.Context) ([]StreamInfo, error) {
+	c, err := d.previous.before(ctx)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	list := make([]StreamInfo, len(c.Streams))
+	for i, st := range c.Streams {
+		list[i] = st.StreamInfo
+	}
+	return list, nil
+}
+
 // offer reads the snapshot before, the first time that it is called.
 func (d *dumping) offer(ctx context.Context) (*offer, error) {
 	d.asking.Lock()
@@ -44,7 +66,7 @@ func (d *dumping) offer(ctx context.Context) (*offer, error) {
 	if d.offered != nil {
 		return d.offered, nil
 	}
-	found, err := d.earlier(ctx)
+	found, err := d.previous.earlier(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -84,25 +106,51 @@ func (d *dumping) Carry(ctx context.Context, name string) error {
 	return nil
 }
 
-// earlier reads what can be carried over of the snapshot before. Whatever is in the way of that
-// costs time and no snapshot: the source reads everything, as it does the first time.
+// earlier reads what can be carried over of the snapshot before.
 func (r *run) earlier(ctx context.Context) ([]carriable, error) {
 	if r.previous == nil {
 		return nil, nil
 	}
 	list, err := r.carriable(ctx)
+	return list, r.unread(ctx, err)
+}
+
+// before reads the contents of the snapshot before, nil if they cannot be read.
+func (r *run) before(ctx context.Context) (*Contents, error) {
+	if r.previous == nil {
+		return nil, nil
+	}
+	c, err := r.ownContents(ctx)
+	return c, r.unread(ctx, err)
+}
+
+// unread tells why the snapshot before was not read. Whatever is in the way of that costs time and no
+// snapshot: the source reads everything, as it does the first time.
+func (r *run) unread(ctx context.Context, err error) error {
 	var foreign *age.NoIdentityMatchError
 	switch {
 	case err == nil:
-		return list, nil
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("reading the snapshot before: %w", ctx.Err())
+		return fmt.Errorf("reading the snapshot before: %w", ctx.Err())
 	case errors.Is(err, ErrUntrusted), errors.Is(err, errOtherEpoch), errors.As(err, &foreign):
-		r.Log.Debug("the snapshot before is not one to carry streams over from", "vault", r.Vault, "snapshot", r.previous.ID, "err", err)
+		r.Log.Debug("the snapshot before is not one to build on", "vault", r.Vault, "snapshot", r.previous.ID, "err", err)
 	default:
-		r.Log.Warn("the snapshot before cannot be read, so no stream of it is carried over", "vault", r.Vault, "snapshot", r.previous.ID, "err", err)
+		r.Log.Warn("the snapshot before cannot be read, so nothing is built on it", "vault", r.Vault, "snapshot", r.previous.ID, "err", err)
 	}
-	return nil, nil
+	return nil
+}
+
+// ownContents reads the contents of the snapshot before if this host signed it itself.
+func (r *run) ownContents(ctx context.Context) (*Contents, error) {
+	own, err := r.own()
+	if err != nil {
+		return nil, err
+	}
+	m, err := ReadManifest(ctx, r.Store, r.Repository.ID, r.Vault, r.previous.ID, own)
+	if err != nil {
+		return nil, err
+	}
+	return r.Host.Contents(ctx, r.Store, m)
 }
 
 // errOtherEpoch means that a snapshot's chunks are encrypted to another epoch than the one in use.
@@ -119,15 +167,7 @@ func (r *run) carriable(ctx context.Context) ([]carriable, error) {
 	if r.previous.Epoch != r.epoch.ID {
 		return nil, errOtherEpoch
 	}
-	own, err := r.own()
-	if err != nil {
-		return nil, err
-	}
-	m, err := ReadManifest(ctx, r.Store, r.Repository.ID, r.Vault, r.previous.ID, own)
-	if err != nil {
-		return nil, err
-	}
-	c, err := ReadContents(ctx, r.Store, m, r.Host.index...)
+	c, err := r.ownContents(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 // is a Carrier too (carry.go).
 type dumping struct {
 	w        *pack.Writer
-	earlier  func(context.Context) ([]carriable, error)
+	previous previous
 	progress Progress
 
 	asking  sync.Mutex // held while the snapshot before is read
@@ -28,8 +28,8 @@ type dumping struct {
 	warnings []string
 }
 
-func newDumping(w *pack.Writer, earlier func(context.Context) ([]carriable, error), p Progress) *dumping {
-	return &dumping{w: w, earlier: earlier, progress: p, names: map[string]bool{}}
+func newDumping(w *pack.Writer, before previous, p Progress) *dumping {
+	return &dumping{w: w, previous: before, progress: p, names: map[string]bool{}}
 }
 
 const (

@@ -42,6 +42,7 @@ type Finding struct {
 	Objects    int         `json:"objects"` // that were checked
 	Bytes      int64       `json:"bytes"`   // stored bytes that were checked
 	Rows       int64       `json:"rows,omitempty"`
+	Drill      *Drill      `json:"drill,omitempty"`  // of level restore
 	Damage     []Complaint `json:"damage,omitempty"` // at most maxComplaints
 	More       int         `json:"more,omitempty"`   // complaints beyond those
 	Signer     string      `json:"-"`
@@ -51,6 +52,22 @@ type Finding struct {
 type Complaint struct {
 	Key     string `json:"key"`
 	Problem string `json:"problem"`
+}
+
+// A Drill is what a rehearsed restore came to. A finding is public, so it names nothing that
+// is in the vault.
+type Drill struct {
+	Phases []Phase  `json:"phases"`
+	Checks int      `json:"checks"` // of what was restored
+	Failed int      `json:"failed"` // of Checks
+	Limits []string `json:"limits,omitempty"`
+}
+
+// A Phase is one timed part of a drill.
+type Phase struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+	Failed  bool    `json:"failed,omitempty"`
 }
 
 const maxComplaints = 100

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bufio"
+	"context"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -134,6 +135,12 @@ func (h *HostKey) String() string { return "[host key of " + h.Signer.Name() + "
 
 // GoString keeps the key out of %#v.
 func (h *HostKey) GoString() string { return h.String() }
+
+// Contents reads the contents of a snapshot that this host took. Of those of another host the error
+// matches *age.NoIdentityMatchError.
+func (h *HostKey) Contents(ctx context.Context, s getter, m *Manifest) (*Contents, error) {
+	return ReadContents(ctx, s, m, h.index...)
+}
 
 // idKey is the chunk key of one epoch of one vault. A new epoch cuts and names chunks afresh.
 func (h *HostKey) idKey(repository, vault, epoch string) pack.Key {

@@ -47,6 +47,15 @@ type Carrier interface {
 	Carry(ctx context.Context, name string) error
 }
 
+// A Rememberer is a Dump that knows what was said of the streams of the snapshot before, so that
+// a source can warn of what is gone.
+type Rememberer interface {
+	Dump
+	// Before returns the streams of the newest earlier snapshot of this host, whether or not they can be
+	// carried over. It is empty if there is none that this host can read, which is never an error.
+	Before(ctx context.Context) ([]StreamInfo, error)
+}
+
 // A Stream is a named part of a dump.
 type Stream struct {
 	Name   string // fs.ValidPath, e.g. "vault.db" or "tree.tar"

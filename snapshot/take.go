@@ -149,7 +149,7 @@ func (r *run) take(ctx context.Context, src Source) (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := newDumping(w, r.earlier, r.Progress)
+	d := newDumping(w, r, r.Progress)
 	if err := d.run(ctx, src, r.Vault); err != nil {
 		w.Abort()
 		r.salvage(ctx)

@@ -18,6 +18,7 @@ type collector struct {
 	mu     sync.Mutex
 	list   []snapshot.Complaint
 	unread []error
+	notes  []string // what a checker remarked
 }
 
 // maxUnread is how many objects may be unreadable before it must be the store that is.

@@ -61,6 +61,7 @@ func (v *Verifier) read(ctx context.Context, m *snapshot.Manifest, list []pack.I
 	for _, st := range l.Streams {
 		f.Rows += st.Rows
 	}
+	c.notes = append(c.notes, l.Notes...)
 	return nil
 }
 

@@ -98,7 +98,7 @@ func (v *Verifier) Vault(ctx context.Context, vault string, ids ...snapshot.ID) 
 		}
 		res.Findings = append(res.Findings, *f)
 	}
-	res.Damage, res.Notes = c.list, s.notes
+	res.Damage, res.Notes = c.list, append(s.notes, res.Notes...)
 	res.Errors = append(res.Errors, c.unread...)
 	return res, nil
 }
@@ -129,6 +129,9 @@ func (v *Verifier) snapshot(ctx context.Context, vault string, id snapshot.ID, p
 	f.Finished = v.Now().UTC()
 	f.Damage, f.Good = c.list, len(c.list) == 0 && len(c.unread) == 0
 	res.Errors = append(res.Errors, c.unread...)
+	for _, n := range c.notes {
+		res.Notes = append(res.Notes, string(id)+": "+n)
+	}
 	v.Log.Info("verified", "snapshot", id, "source", vault, "bytes", f.Bytes, "elapsed", f.Finished.Sub(f.Started))
 	if v.Signer == nil || len(c.unread) > 0 && len(c.list) == 0 {
 		return f, nil
