@@ -1,0 +1,7 @@
+//go:build !linux
+
+package raft
+
+const helperDir = "HOLDFAST_TEST_SCRATCH_DIR"
+
+func startAndWait(string) {}
