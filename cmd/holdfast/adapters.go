@@ -8,10 +8,14 @@ import (
 
 	"holdfast/cmd/holdfast/config"
 	"holdfast/restore"
+	auditlogtarget "holdfast/restore/target/auditlog"
 	filestarget "holdfast/restore/target/files"
+	kvtarget "holdfast/restore/target/kv"
 	postgrestarget "holdfast/restore/target/postgres"
+	rafttarget "holdfast/restore/target/raft"
 	sqlitetarget "holdfast/restore/target/sqlite"
 	"holdfast/snapshot"
+	"holdfast/snapshot/source/auditlog"
 	"holdfast/snapshot/source/files"
 	"holdfast/snapshot/source/postgres"
 	"holdfast/snapshot/source/postgres/link"
@@ -81,6 +85,12 @@ func source(v *config.Vault, r reading) (snapshot.Source, error) {
 		return &sqlite.Source{Path: string(v.SQLite.Path), BusyTimeout: v.SQLite.BusyTimeout.Std()}, nil
 	case config.KindFiles:
 		return &files.Source{Path: string(v.Files.Path), Exclude: v.Files.Exclude, OnChange: v.Files.OnChange}, nil
+	case config.KindRaft:
+		return raftSource(v, r.log), nil
+	case config.KindKV:
+		return kvSource(v, r.log), nil
+	case config.KindAuditLog:
+		return &auditlog.Source{Path: string(v.AuditLog.Path), Log: r.log}, nil
 	}
 	return nil, unknownKind(v.Kind)
 }
@@ -113,13 +123,24 @@ func parseDatabase(what, dsn string) (*link.Server, error) {
 	return server, nil
 }
 
-// serverOf names the server of a vault for people.
-func serverOf(v *config.Vault) string {
-	server, err := database(v)
+// whereIs names the place of a vault for people: its server, or its path.
+func whereIs(v *config.Vault) string {
+	switch v.Kind {
+	case config.KindRaft:
+		return cluster(&v.Raft.Cluster, nil).String()
+	case config.KindKV:
+		return cluster(&v.KV.Cluster, nil).String()
+	case config.KindPostgres:
+		if server, err := database(v); err == nil {
+			return server.String()
+		}
+		return v.Kind
+	}
+	path, err := home(v.Kind, v)
 	if err != nil {
 		return v.Kind
 	}
-	return server.String()
+	return path
 }
 
 // checkers prove the structure of dumps, by kind.
@@ -128,6 +149,9 @@ func checkers() map[string]restore.Checker {
 		config.KindPostgres: postgrestarget.Checker{},
 		config.KindSQLite:   sqlitetarget.Checker{},
 		config.KindFiles:    filestarget.Checker{},
+		config.KindRaft:     rafttarget.Checker{},
+		config.KindKV:       kvtarget.Checker{},
+		config.KindAuditLog: auditlogtarget.Checker{},
 	}
 }
 
@@ -140,20 +164,16 @@ type destination struct {
 
 // target builds the target of a restore of kind.
 func target(kind string, v *config.Vault, p place) (destination, error) {
-	if kind == config.KindPostgres {
-		server, err := p.database(v)
-		if err != nil {
-			return destination{}, err
-		}
-		t := &postgrestarget.Target{Server: server, Only: p.only, Schema: p.schema, Replace: p.replace, Create: p.create,
-			SkipMissing: p.skipMissing, Rehearse: p.rehearse, Progress: p.progress, Log: p.log}
-		if v != nil && v.Postgres != nil {
-			t.Program = string(v.Postgres.PgDump)
-		}
-		return destination{target: t, name: server.String()}, nil
-	}
-	if err := p.forDatabases(kind); err != nil {
+	if err := p.fits(kind); err != nil {
 		return destination{}, err
+	}
+	switch kind {
+	case config.KindPostgres:
+		return postgresTarget(v, p)
+	case config.KindRaft:
+		return raftTarget(v, p)
+	case config.KindKV:
+		return kvTarget(v, p)
 	}
 	to, err := p.path(kind, v)
 	if err != nil {
@@ -167,8 +187,23 @@ func target(kind string, v *config.Vault, p place) (destination, error) {
 		return destination{&sqlitetarget.Target{Path: to, Replace: p.replace, Rehearse: p.rehearse}, to, to}, nil
 	case config.KindFiles:
 		return destination{&filestarget.Target{Path: to, Only: p.only, Replace: p.replace, Rehearse: p.rehearse}, to, to}, nil
+	case config.KindAuditLog:
+		return destination{&auditlogtarget.Target{Path: to, Only: p.only, Replace: p.replace, Rehearse: p.rehearse}, to, to}, nil
 	}
 	return destination{}, unknownKind(kind)
+}
+
+func postgresTarget(v *config.Vault, p place) (destination, error) {
+	server, err := p.database(v)
+	if err != nil {
+		return destination{}, err
+	}
+	t := &postgrestarget.Target{Server: server, Only: p.only, Schema: p.schema, Replace: p.replace, Create: p.create,
+		SkipMissing: p.skipMissing, Rehearse: p.rehearse, Progress: p.progress, Log: p.log}
+	if v != nil && v.Postgres != nil {
+		t.Program = string(v.Postgres.PgDump)
+	}
+	return destination{target: t, name: server.String()}, nil
 }
 
 // differs find what changed inside dumps, by kind.
@@ -177,5 +212,8 @@ func differs() map[string]restore.Differ {
 		config.KindPostgres: postgrestarget.Diff,
 		config.KindSQLite:   sqlitetarget.Diff,
 		config.KindFiles:    filestarget.Diff,
+		config.KindRaft:     rafttarget.Diff,
+		config.KindKV:       kvtarget.Diff,
+		config.KindAuditLog: auditlogtarget.Diff,
 	}
 }

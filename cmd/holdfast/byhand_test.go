@@ -14,11 +14,14 @@ import (
 	"holdfast/fixtures"
 	"holdfast/fixtures/everything"
 	"holdfast/fixtures/vaultd"
+	"holdfast/fixtures/vaultkv"
+	rafttarget "holdfast/restore/target/raft"
+	"holdfast/snapshot/source/raft"
 )
 
 // byHand returns the shell lines of the README's section "Restore by hand": those for every kind of
-// vault, and those that follow them for a PostgreSQL vault.
-func byHand(t *testing.T) (lines, database string) {
+// vault, and those that follow them for a PostgreSQL vault and for a Raft snapshot.
+func byHand(t *testing.T) (lines, database, cluster string) {
 	t.Helper()
 	b, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -31,17 +34,17 @@ func byHand(t *testing.T) (lines, database string) {
 		text, _, _ := strings.Cut(block, "```\n")
 		blocks = append(blocks, text)
 	}
-	if !ok || !closed || len(blocks) != 2 {
-		t.Fatalf("the README has %d blocks of lines for a restore by hand, want 2", len(blocks))
+	if !ok || !closed || len(blocks) != 3 {
+		t.Fatalf("the README has %d blocks of lines for a restore by hand, want 3", len(blocks))
 	}
-	return blocks[0], blocks[1]
+	return blocks[0], blocks[1], blocks[2]
 }
 
 // TestTheReadmesLinesRestoreByHand runs them as they stand, for each kind of vault and each class
 // of key, with age, zstd and jq alone.
 func TestTheReadmesLinesRestoreByHand(t *testing.T) {
 	age := fixtures.Binary(t, "age")
-	lines, _ := byHand(t)
+	lines, _, _ := byHand(t)
 	for _, class := range []string{"hybrid", "classic"} {
 		t.Run(class, func(t *testing.T) {
 			l := newLab(t, "", 500)
@@ -99,7 +102,7 @@ func (l *lab) byHand(age, lines, vault, stream string, env ...string) string {
 // TestTheReadmesLinesRestoreADatabaseByHand brings back a schema that has everything with psql alone.
 func TestTheReadmesLinesRestoreADatabaseByHand(t *testing.T) {
 	age, server := fixtures.Binary(t, "age"), fixtures.Postgres(t)
-	lines, database := byHand(t)
+	lines, database, _ := byHand(t)
 	from, to := server.Create(t, ""), server.Create(t, "")
 	if err := everything.Load(t.Context(), server.SocketURL(from)); err != nil {
 		t.Fatal(err)
@@ -112,6 +115,52 @@ func TestTheReadmesLinesRestoreADatabaseByHand(t *testing.T) {
 	want, got := sorted(server.Dump(t, from)), sorted(server.Dump(t, to))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("pg_dump does not say the same of both:\n%s", diff)
+	}
+}
+
+// TestTheReadmesLinesRestoreAClusterByHand makes an archive that a fresh server takes.
+func TestTheReadmesLinesRestoreAClusterByHand(t *testing.T) {
+	age := fixtures.Binary(t, "age")
+	from, to := fixtures.VaultWith(t, fixtures.VaultOptions{Shares: 5, Threshold: 3}), fixtures.VaultWith(t, fixtures.VaultOptions{Shares: 5, Threshold: 3})
+	want := vaultkv.Fill(t, from, 100).Expected()
+	lines, _, cluster := byHand(t)
+	l := newLab(t, "", 10, "CORE_TOKEN="+from.Token(t, raft.Policy))
+	replaceInFile(t, l.config, "vaults:\n", "vaults:\n  core: {kind: raft, address: \""+from.Address+"\", auth: {method: token, token: env:CORE_TOKEN}}\n")
+	l.must("snapshot", "core", "--quiet")
+	dir := filepath.Dir(l.byHand(age, lines+cluster, "core", "meta.json"))
+	snap, err := os.Open(filepath.Join(dir, "raft.snap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Close()
+	if status, message := to.Restore(t, snap, true); status != 204 {
+		t.Fatalf("the server answers %d: %s", status, message)
+	}
+	to.WaitSealed(t)
+	to.Keys, to.Threshold, to.RootToken = from.Keys, from.Threshold, from.RootToken
+	to.Unseal(t)
+	if diff := cmp.Diff(want, vaultkv.Secrets(t, to)); diff != "" || len(want) == 0 {
+		t.Errorf("%d secrets; restored are others:\n%s", len(want), diff)
+	}
+}
+
+// TestTheReadmeShowsTheLeastPolicies holds them against those that are tested.
+func TestTheReadmeShowsTheLeastPolicies(t *testing.T) {
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, policy := range []string{raft.Policy, rafttarget.Policy} {
+		var shown strings.Builder
+		for line := range strings.Lines(policy) {
+			if line != "\n" {
+				shown.WriteString("    ")
+			}
+			shown.WriteString(line)
+		}
+		if !strings.Contains(string(b), shown.String()) {
+			t.Errorf("the README does not show\n%s", policy)
+		}
 	}
 }
 

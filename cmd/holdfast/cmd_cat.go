@@ -15,6 +15,7 @@ import (
 type catOptions struct {
 	vault          string
 	identities     []string
+	unseal         []string
 	offset, length int64
 }
 
@@ -26,10 +27,16 @@ func (a *app) cmdCat() *cobra.Command {
 		Long: `Writes the plaintext of one stream to standard output; without STREAM, lists the streams.
 With --length only that part is fetched and decrypted, whatever the size of the rest.
 
+kv:MOUNT/PATH writes one secret with all its versions as JSON; with a slash at its end, or kv: alone, the
+paths of all secrets there. Out of a KV snapshot only that secret is fetched. Out of a Raft snapshot it is
+read offline, with the unseal shares of its cluster: those open the storage of servers with a
+Shamir seal; a cluster that a cloud's key or another server unseals has none that do.
+
 What was written counts only if the exit code is 0: damage may be found at the end.`,
 		Example: `  holdfast cat latest --vault desktop -i identity.txt
   holdfast cat latest --vault desktop vault.db -i identity.txt > vault.db
-  holdfast cat latest --vault desktop vault.db --length 100 -i identity.txt | xxd`,
+  holdfast cat latest --vault desktop vault.db --length 100 -i identity.txt | xxd
+  holdfast cat latest --vault core kv:secret/app/db --unseal shares.txt -i identity.txt | jq '.versions[-1].data'`,
 		Args: wants(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.cat(cmd.Context(), args, o) },
 	}
@@ -38,6 +45,7 @@ What was written counts only if the exit code is 0: damage may be found at the e
 	f.StringArrayVarP(&o.identities, "identity", "i", nil, "identity `FILE` that opens the snapshot")
 	f.Int64Var(&o.offset, "offset", 0, "with --length: begin at this `BYTE`")
 	f.Int64Var(&o.length, "length", 0, "write only this many `BYTES`")
+	f.StringArrayVar(&o.unseal, "unseal", nil, unsealFlag+" (kv: in a Raft snapshot)")
 	cmd.ValidArgsFunction = a.completeSnapshots
 	a.completeFlag(cmd, "vault", a.completeVaults)
 	return cmd
@@ -57,6 +65,12 @@ func (a *app) cat(ctx context.Context, args []string, o catOptions) error {
 	}
 	if len(args) == 1 {
 		return a.printStreams(snap)
+	}
+	if path, ok := secretPath(args[1]); ok {
+		return a.catSecret(ctx, s, snap, path, o)
+	}
+	if len(o.unseal) > 0 {
+		return misuse(errors.New("--unseal opens secrets, as kv:MOUNT/PATH"))
 	}
 	if _, err := restore.Find(snap, args[1]); err != nil {
 		return misuse(err)

@@ -75,7 +75,7 @@ func (a *app) checkConfig() error {
 			return err
 		}
 	}
-	for _, w := range append(c.Warnings(), c.Unsupported(handledKinds())...) {
+	for _, w := range append(c.Warnings(), c.Unsupported()...) {
 		result.Warnings = append(result.Warnings, checkNotice{fmt.Sprintf("%s:%d:%d: %s", w.File, w.Line, w.Column, w.Message), w.Hint})
 	}
 	for _, s := range c.Secrets() {

@@ -21,7 +21,7 @@ func (a *app) cmdDoctor() *cobra.Command {
 		Short: "Find out whether this host can do its work",
 		Long: `Checks the configuration, the keys, what the store can do (by trying it), the repository, and
 that every vault is where the configuration says; of a database also that a pg_dump for it is here and that
-its role may read all that is to be kept. Nothing is dumped and nothing stays in the store.
+its role may read all that is to be kept, and of a cluster that is drilled that the server's program runs. Nothing is dumped and nothing stays in the store.
 Exit code 1 if something is wrong; warnings are for people.`,
 		Example: "  holdfast doctor\n  holdfast doctor --json",
 		Args:    wants(cobra.NoArgs),
@@ -79,6 +79,7 @@ func (a *app) doctor(ctx context.Context) error {
 	for _, name := range s.cfg.VaultNames() {
 		d.vault(ctx, s.cfg.Vaults[name], s.host != nil)
 		d.placement(s.cfg, s.cfg.Vaults[name])
+		d.drill(ctx, s.cfg.Vaults[name], s.host != nil)
 	}
 	err = a.print(map[string]any{"checks": d.list}, func() {
 		var rows [][]string
@@ -162,6 +163,27 @@ func (d *diagnosis) vault(ctx context.Context, v *config.Vault, taken bool) {
 	d.check(what, v.Kind+" at "+path, err)
 }
 
+// drill checks what a drill of a vault needs, if the configuration says how to do one.
+func (d *diagnosis) drill(ctx context.Context, v *config.Vault, taken bool) {
+	if v.Raft == nil {
+		return
+	}
+	how := v.Raft.Drill
+	if how.Shares.IsSet() && taken {
+		d.warn("drill of "+v.Name, how.Shares.Reference()+" leads to unseal shares on the host that takes snapshots: whoever breaks in here can read all of the cluster")
+	}
+	if how.Program == "" && len(how.Canaries) == 0 && !how.Shares.IsSet() {
+		return
+	}
+	program, err := serverProgram(how)
+	if err != nil {
+		d.check("drill of "+v.Name, "", err)
+		return
+	}
+	version, err := programVersion(ctx, program)
+	d.check("drill of "+v.Name, program+", "+version, err)
+}
+
 // preflight asks a vault on a server whether it could be dumped. On a host that takes no snapshots it
 // may well be out of reach.
 func (d *diagnosis) preflight(ctx context.Context, what string, v *config.Vault, p preflighter, taken bool) {
@@ -170,7 +192,7 @@ func (d *diagnosis) preflight(ctx context.Context, what string, v *config.Vault,
 		d.warn(what, err.Error()+neededToTake)
 		return
 	}
-	if d.check(what, v.Kind+" at "+serverOf(v), err) {
+	if d.check(what, v.Kind+" at "+whereIs(v), err) {
 		for _, w := range warnings {
 			d.warn(what, w)
 		}

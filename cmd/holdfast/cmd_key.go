@@ -20,15 +20,15 @@ import (
 func (a *app) cmdKey() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
-		Short: "Make and show the keys that snapshots are encrypted to",
+		Short: "Make, show and check keys",
 		Long: `A key has two sides. The recipient is public: snapshots are encrypted to it, and it
 stands in the configuration. The identity is secret: it opens snapshots, and it
 belongs on another host than the one that takes them, with a copy in escrow.`,
-		Example: "  holdfast key generate -o identity.txt\n  holdfast key show identity.txt",
+		Example: "  holdfast key generate -o identity.txt\n  holdfast key show identity.txt\n  holdfast key check latest --vault core --unseal shares.txt -i identity.txt",
 		Args:    noSuchCommand,
 		RunE:    needsSubcommand,
 	}
-	cmd.AddCommand(a.cmdKeyGenerate(), a.cmdKeyShow())
+	cmd.AddCommand(a.cmdKeyGenerate(), a.cmdKeyShow(), a.cmdKeyCheck())
 	return cmd
 }
 

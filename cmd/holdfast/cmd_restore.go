@@ -23,6 +23,8 @@ type restoreOptions struct {
 	create     bool
 	schema     string
 	skip       bool
+	mount      string
+	unseal     []string
 	identities []string
 }
 
@@ -41,6 +43,12 @@ never replaced: the repository, the configuration, the keys, the cache.
 --to takes a path as it stands: no escapes, so that %, ? and # in a name mean themselves. For a
 database it is a URL without a password, or env:NAME or file:PATH where the whole of it is.
 
+A Raft snapshot replaces all of a cluster: --to vault+https://host:8200 with a token in VAULT_TOKEN, an empty
+server or --replace. The server asks for the unseal shares of the snapshot's cluster then; with --unseal
+it is unsealed, and what it holds is read back and compared. Secrets of a KV snapshot are written back version by
+version; --only takes MOUNT/PATH with * and ?, with all that is below it, or =MOUNT/PATH for exactly that
+one, and --dry-run --to prints what would change.
+
 A database is restored in one transaction into the one that is there, or with --create into a
 fresh one that gets its name when it is whole. --only takes TABLE or SCHEMA.TABLE, with * and ?.`,
 		Example: `  holdfast restore --vault payments --dry-run -i identity.txt
@@ -48,6 +56,8 @@ fresh one that gets its name when it is whole. --only takes TABLE or SCHEMA.TABL
   holdfast restore --vault keys --only 'store/stripe*' --to files:///tmp/found -i identity.txt
   holdfast restore latest --vault payments --to postgres://db2/payments --create -i identity.txt
   holdfast restore --vault payments --only vault_secrets --to env:SCRATCH_DSN -i identity.txt
+  holdfast restore latest --vault core --to vault+https://new:8200 --unseal shares.txt -i identity.txt
+  holdfast restore --vault secrets --only 'kv/app/db' --replace -i identity.txt
   holdfast restore --vault desktop --as-of 2026-11-01T00:00:00Z --replace -i identity.txt`,
 		Args: wants(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -67,8 +77,10 @@ fresh one that gets its name when it is whole. --only takes TABLE or SCHEMA.TABL
 	f.StringArrayVar(&o.only, "only", nil, "only what matches `PATTERN`: a path, or a glob with ** for any folders; of a database, tables")
 	f.BoolVar(&o.dryRun, "dry-run", false, "change nothing")
 	f.BoolVar(&o.replace, "replace", false, "let what is in the target give way")
-	f.BoolVar(&o.create, "create", false, "make the database, load it by several connections, and give it its name when it is whole (postgres)")
+	f.BoolVar(&o.create, "create", false, "make the database, load it by several connections, and give it its name when it is whole (postgres); make KV mounts that are missing (kv)")
 	f.StringVar(&o.schema, "schema", "", "put the one schema of the snapshot under this `NAME` (postgres)")
+	f.StringVar(&o.mount, "mount", "", "put the one mount of the snapshot under this `NAME` (kv)")
+	f.StringArrayVar(&o.unseal, "unseal", nil, unsealFlag+" (raft)")
 	f.BoolVar(&o.skip, "skip-missing", false, "leave out owners, grants and foreign keys that need what the target lacks, and name them (postgres)")
 	f.StringArrayVarP(&o.identities, "identity", "i", nil, "identity `FILE` that opens the snapshot")
 	cmd.ValidArgsFunction = a.completeSnapshots
@@ -121,6 +133,11 @@ func (a *app) restore(ctx context.Context, name string, o restoreOptions) error 
 	where := to.name
 	plan := snap.Plan(time.Now())
 	plan.Target, plan.Only, plan.Replace = where, o.only, o.replace
+	if surveyor, ok := to.target.(restore.Surveyor); ok {
+		if plan.Survey, err = surveyor.Survey(ctx, snap); err != nil {
+			return fmt.Errorf("snapshot %s of %s: %w", m.ID, m.Vault, err)
+		}
+	}
 	a.printPlan(plan, o)
 	began := time.Now()
 	loaded, err := restore.Run(ctx, snap, to.target)
@@ -144,10 +161,18 @@ func (s *session) restoreTarget(snap *restore.Snapshot, o restoreOptions, p snap
 		if flag := o.ofTargets(); flag != "" {
 			return destination{}, misuse(fmt.Errorf("--dry-run with %s needs --to: without a target all of the snapshot is proven", flag))
 		}
-		return destination{target: restore.Discard{Checker: checkers()[m.Kind]}}, nil
+		checker := checkers()[m.Kind]
+		if len(o.unseal) > 0 {
+			var err error
+			if checker, err = unsealing(m.Kind, s.sharesFrom(o.unseal, config.Secret{})); err != nil {
+				return destination{}, err
+			}
+		}
+		return destination{target: restore.Discard{Checker: checker}}, nil
 	}
 	d, err := target(m.Kind, s.cfg.Vaults[m.Vault], place{url: o.to, only: o.only, streams: snap.Streams(), replace: o.replace, rehearse: o.dryRun,
-		create: o.create, schema: o.schema, skipMissing: o.skip, progress: p, log: s.log})
+		create: o.create, schema: o.schema, skipMissing: o.skip, mount: o.mount, shares: s.sharesFrom(o.unseal, config.Secret{}), unsealed: len(o.unseal) > 0,
+		progress: p, log: s.log})
 	if err != nil || d.path == "" {
 		return d, err
 	}
@@ -165,6 +190,8 @@ func (o restoreOptions) ofTargets() string {
 		return "--schema"
 	case o.skip:
 		return "--skip-missing"
+	case o.mount != "":
+		return "--mount"
 	}
 	return ""
 }
@@ -183,6 +210,9 @@ func (a *app) printPlan(p restore.Plan, o restoreOptions) {
 	a.note("data as of %s, %s old", p.DataAsOf.Format(time.RFC3339), p.Age)
 	a.note("size      %s, %d rows, out of %s in %s", bytesText(p.PlainBytes), p.Rows, bytesText(p.ReadBytes), count(p.Packs, "pack"))
 	a.note("target    %s", where)
+	for _, line := range p.Survey {
+		a.note("          %s", line)
+	}
 	for _, w := range p.Warnings {
 		a.warn("when it was taken: "+w, "")
 	}
@@ -209,10 +239,13 @@ func (a *app) printRestored(l restore.Loaded, kind, where string, o restoreOptio
 
 // rowsText says how much was restored, in the words of the kind.
 func rowsText(kind string, n int64) string {
-	switch {
-	case kind != config.KindFiles:
+	switch kind {
+	case config.KindKV:
+		return count(int(n), "secret")
+	case config.KindPostgres, config.KindSQLite:
 		return fmt.Sprintf("%d rows", n)
-	case n == 1:
+	}
+	if n == 1 {
 		return "1 entry"
 	}
 	return fmt.Sprintf("%d entries", n)

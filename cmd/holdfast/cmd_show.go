@@ -6,28 +6,36 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"holdfast/restore"
 	"holdfast/snapshot"
 )
 
 func (a *app) cmdShow() *cobra.Command {
 	var vault string
+	var files []string
 	cmd := &cobra.Command{
-		Use:     "show ID|latest",
-		Short:   "Show one snapshot and what is known of it",
-		Long:    "Prints what the manifest of a snapshot says (when, where from, how much, to whom it is encrypted) and every finding of verify.",
-		Example: "  holdfast show latest --vault payments\n  holdfast show 20261122T020000Z-7f3a9c12",
+		Use:   "show ID|latest",
+		Short: "Show one snapshot and what is known of it",
+		Long: `Prints what the manifest of a snapshot says (when, where from, how much, to whom it is encrypted) and
+every finding of verify and drill.
+
+What the streams hold (of Raft snapshots mounts and their entries, of KV snapshots secrets, of audit logs
+requests) is private: it is shown on the host that took the snapshot, and elsewhere with an identity.`,
+		Example: "  holdfast show latest --vault payments\n  holdfast show 20261122T020000Z-7f3a9c12 -i identity.txt",
 		Args:    wants(cobra.ExactArgs(1)),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.show(cmd.Context(), vault, args[0]) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.show(cmd.Context(), vault, args[0], files) },
 	}
 	cmd.Flags().StringVar(&vault, "vault", "", "the snapshot's `VAULT`")
+	cmd.Flags().StringArrayVarP(&files, "identity", "i", nil, "identity `FILE` that opens the snapshot")
 	cmd.ValidArgsFunction = a.completeSnapshots
 	a.completeFlag(cmd, "vault", a.completeVaults)
 	return cmd
 }
 
-func (a *app) show(ctx context.Context, vault, name string) error {
+func (a *app) show(ctx context.Context, vault, name string, files []string) error {
 	s, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -40,8 +48,57 @@ func (a *app) show(ctx context.Context, vault, name string) error {
 	if findings == nil {
 		findings = []snapshot.Finding{} // in JSON a list without anything in it, not null
 	}
-	err = a.print(map[string]any{"snapshot": m, "signer": m.Signer, "findings": findings}, func() { a.printShown(m, findings) })
+	result := map[string]any{"snapshot": m, "signer": m.Signer, "findings": findings}
+	streams, err := s.privateStreams(ctx, m, files)
+	if err != nil {
+		return err
+	}
+	var inside *description
+	if describe := describers()[m.Kind]; describe != nil && streams != nil {
+		if inside, err = describe(streams); err != nil {
+			return fmt.Errorf("describing snapshot %s of %s: %w", m.ID, m.Vault, err)
+		}
+		result["inside"] = inside.value
+	}
+	err = a.print(result, func() {
+		a.printShown(m, findings)
+		if inside != nil {
+			a.printf("\n")
+			a.table(inside.header, inside.rows, inside.right...)
+		}
+	})
 	return together(ferr, err)
+}
+
+// privateStreams are the streams that the contents list, nil if nothing here opens them and nobody
+// asked for them by an identity.
+func (s *session) privateStreams(ctx context.Context, m *snapshot.Manifest, files []string) ([]snapshot.StreamInfo, error) {
+	if len(files) > 0 {
+		ids, err := s.identities(files)
+		if err != nil {
+			return nil, err
+		}
+		snap, err := restore.Open(ctx, s.store, m, s.trust, nil, ids...)
+		if err != nil {
+			return nil, err
+		}
+		return snap.Streams(), nil
+	}
+	if s.host == nil {
+		return nil, nil
+	}
+	c, err := s.host.Contents(ctx, s.store, m)
+	if as[*age.NoIdentityMatchError](err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	streams := make([]snapshot.StreamInfo, len(c.Streams))
+	for i, st := range c.Streams {
+		streams[i] = st.StreamInfo
+	}
+	return streams, nil
 }
 
 func (a *app) printShown(m *snapshot.Manifest, findings []snapshot.Finding) {
@@ -87,6 +144,9 @@ func findingText(f snapshot.Finding) string {
 	}
 	if f.Sample > 0 && f.Sample < 100 {
 		verdict += fmt.Sprintf(", a sample of %d %%", f.Sample)
+	}
+	if f.Drill != nil && f.Drill.Checks > 0 {
+		verdict += fmt.Sprintf(", %d of %d checks", f.Drill.Checks-f.Drill.Failed, f.Drill.Checks)
 	}
 	return fmt.Sprintf("%s by %s: %s at level %s", stamp(f.Finished), f.Host, verdict, f.Level)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"holdfast/cmd/holdfast/config"
 	"holdfast/snapshot"
 	"holdfast/verify"
 )
@@ -18,6 +19,7 @@ type verifyOptions struct {
 	level      string
 	sample     int
 	identities []string
+	unseal     []string
 }
 
 func (a *app) cmdVerify() *cobra.Command {
@@ -32,9 +34,14 @@ decrypts, decompresses and reads every stream to its end, compares digests and r
 the structure of the dump; it needs an identity. What was found is signed and stored beside the
 snapshot. Anything damaged is named and the exit code is 3.
 
+With --unseal, level content of a Raft snapshot also rebuilds the keyring of its cluster from unseal shares,
+with no server at all, and authenticates every stored entry: a proof that these shares open this
+snapshot. Use it where the shares may be, never on the host that takes snapshots.
+
 Without ids, --vault checks all snapshots of a vault and --all those of every vault.`,
 		Example: `  holdfast verify --all
   holdfast verify latest --vault payments --level content -i identity.txt
+  holdfast verify latest --vault core --level content --unseal shares.txt -i identity.txt
   holdfast verify --vault payments --sample 10`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), args, o) },
 	}
@@ -44,6 +51,7 @@ Without ids, --vault checks all snapshots of a vault and --all those of every va
 	f.StringVar(&o.level, "level", snapshot.LevelChecksum, "`LEVEL`: checksum or content")
 	f.IntVar(&o.sample, "sample", 0, "read only this `PERCENT` of the packs")
 	f.StringArrayVarP(&o.identities, "identity", "i", nil, "identity `FILE` that opens the snapshots (level content)")
+	f.StringArrayVar(&o.unseal, "unseal", nil, unsealFlag+" (raft, level content)")
 	cmd.ValidArgsFunction = a.completeSnapshots
 	a.completeFlag(cmd, "vault", a.completeVaults)
 	return cmd
@@ -52,13 +60,15 @@ Without ids, --vault checks all snapshots of a vault and --all those of every va
 func (o verifyOptions) check(ids []string) error {
 	switch {
 	case o.level == snapshot.LevelRestore:
-		return misuse(errors.New("--level restore: this version rehearses a restore with restore --dry-run --to"))
+		return &usage{message: "--level restore: a restore is rehearsed by other commands", hint: "holdfast drill, or holdfast restore --dry-run --to URL"}
 	case o.level != snapshot.LevelChecksum && o.level != snapshot.LevelContent:
 		return misuse(fmt.Errorf("--level %q: use checksum or content", o.level))
 	case o.sample < 0 || o.sample > 100:
 		return misuse(fmt.Errorf("--sample %d: use 1 to 100", o.sample))
 	case o.all && (o.vault != "" || len(ids) > 0):
 		return misuse(errors.New("--all goes with neither --vault nor ids"))
+	case len(o.unseal) > 0 && (o.level != snapshot.LevelContent || o.sample > 0 && o.sample < 100):
+		return misuse(errors.New("--unseal goes with --level content and without --sample"))
 	case !o.all && o.vault == "" && len(ids) == 0:
 		return misuse(errors.New("say which snapshots: ids, --vault or --all"))
 	}
@@ -87,6 +97,14 @@ func (a *app) verify(ctx context.Context, ids []string, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
+	if len(o.unseal) > 0 {
+		if v.Checkers[config.KindRaft], err = unsealing(config.KindRaft, s.sharesFrom(o.unseal, config.Secret{})); err != nil {
+			return err
+		}
+		if err := s.onlyRaft(ctx, work); err != nil {
+			return err
+		}
+	}
 	p := a.startProgress()
 	defer p.Stop()
 	v.Progress = p.Report
@@ -110,6 +128,22 @@ func (a *app) verify(ctx context.Context, ids []string, o verifyOptions) error {
 	p.Stop()
 	err = a.print(map[string]any{"vaults": results}, func() { a.printVerified(results) })
 	return together(append(errs, err)...)
+}
+
+// onlyRaft refuses work on vaults that nothing of is unsealed.
+func (s *session) onlyRaft(ctx context.Context, work []verifyWork) error {
+	for _, w := range work {
+		list, err := s.catalog().List(ctx, w.vault)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			if e.Manifest != nil && e.Manifest.Kind != config.KindRaft {
+				return misuse(fmt.Errorf("--unseal is for vaults of kind %s; %s is of kind %s", config.KindRaft, w.vault, e.Manifest.Kind))
+			}
+		}
+	}
+	return nil
 }
 
 // verifier builds what checks snapshots at a level. On a host without a key, findings are not stored.

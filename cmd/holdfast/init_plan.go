@@ -91,9 +91,6 @@ func (p *initPlan) specs(vaults []string) ([]config.VaultSpec, error) {
 		if err != nil {
 			return nil, misuse(err)
 		}
-		if err := checkKind(spec.Kind); err != nil {
-			return nil, fmt.Errorf("--vault %s: %w", name, err)
-		}
 		if spec.Note != "" {
 			p.notes = append(p.notes, spec.Note)
 		}

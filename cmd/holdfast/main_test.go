@@ -97,7 +97,10 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s: exit %s, want %s", strings.Join(args[1:], " "), code, args[0])
 	}
 	out := strings.ToLower(ts.ReadFile("stdout") + ts.ReadFile("stderr"))
-	more, _ := ts.Value(secrets{}).([]string)
+	var more []string
+	if list, ok := ts.Value(secrets{}).(*[]string); ok {
+		more = *list
+	}
 	for _, secret := range append(more, canary) {
 		if strings.Contains(out, strings.ToLower(secret)) {
 			ts.Fatalf("%s printed a secret:\n%s", strings.Join(args[1:], " "), out)

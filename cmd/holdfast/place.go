@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"holdfast/cmd/holdfast/config"
@@ -23,17 +24,29 @@ type place struct {
 	progress snapshot.Progress
 	log      *slog.Logger
 
-	// Of databases.
-	create      bool
-	skipMissing bool
-	schema      string
+	create      bool   // of databases and KV mounts
+	skipMissing bool   // of databases
+	schema      string // of databases
+	mount       string // of KV engines
+	shares      shares // of Raft clusters
+	unsealed    bool   // shares were named on the command line
 }
 
-// forDatabases refuses what only databases have.
-func (p place) forDatabases(kind string) error {
-	for flag, given := range map[string]bool{"--create": p.create, "--skip-missing": p.skipMissing, "--schema": p.schema != ""} {
-		if given {
-			return misuse(fmt.Errorf("%s is for vaults of kind postgres; this snapshot is of kind %s", flag, kind))
+// fits refuses what other kinds of vault have.
+func (p place) fits(kind string) error {
+	for _, f := range []struct {
+		flag  string
+		given bool
+		kinds []string
+	}{
+		{"--create", p.create, []string{config.KindPostgres, config.KindKV}},
+		{"--skip-missing", p.skipMissing, []string{config.KindPostgres}},
+		{"--schema", p.schema != "", []string{config.KindPostgres}},
+		{"--mount", p.mount != "", []string{config.KindKV}},
+		{"--unseal", p.unsealed, []string{config.KindRaft}},
+	} {
+		if f.given && !slices.Contains(f.kinds, kind) {
+			return misuse(fmt.Errorf("%s is for vaults of kind %s; this snapshot is of kind %s", f.flag, strings.Join(f.kinds, " and "), kind))
 		}
 	}
 	return nil
@@ -95,10 +108,10 @@ func (p place) path(kind string, v *config.Vault) (string, error) {
 // isScheme tells words that begin a URL, and hardly a file's name, when a colon follows.
 func isScheme(word string) bool {
 	switch strings.ToLower(word) {
-	case config.KindSQLite, config.KindFiles, config.KindPostgres, config.KindRaft, config.KindKV, "file", "s3":
+	case "file", "s3", "vault+https", "vault+http":
 		return true
 	}
-	return false
+	return slices.Contains(config.Kinds(), strings.ToLower(word))
 }
 
 // home is where a configured vault lives.
@@ -112,6 +125,8 @@ func home(kind string, v *config.Vault) (string, error) {
 		return string(v.SQLite.Path), nil
 	case v.Files != nil:
 		return string(v.Files.Path), nil
+	case v.AuditLog != nil:
+		return string(v.AuditLog.Path), nil
 	}
 	return "", unknownKind(kind)
 }

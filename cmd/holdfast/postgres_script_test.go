@@ -34,7 +34,8 @@ func TestScriptsOverPostgres(t *testing.T) {
 			e.Setenv("SERVER", fmt.Sprintf("%s:%d:%s:%s", pg.Host, pg.Port, pg.User, pg.Password))
 			e.Setenv("CA", pg.CA)
 			e.Setenv("OLD_PG_DUMP", old)
-			e.Values[secrets{}] = append(e.Values[secrets{}].([]string), pg.Password)
+			list := e.Values[secrets{}].(*[]string)
+			*list = append(*list, pg.Password)
 			return nil
 		},
 		Cmds: withDatabases(withUser(commands(), s3), pg),

@@ -77,7 +77,7 @@ func (a *app) command() *cobra.Command {
 		Short: "Back up secrets vaults so that a restore is proven",
 		Long: `Holdfast takes snapshots of secrets vaults, encrypts them with age so that this host
 cannot read them, stores them in S3 or a folder, verifies them and rehearses their
-restore. This version handles vaults of the kinds ` + enumerate(handledKinds()) + `.
+restore. This version handles vaults of the kinds ` + kinds() + `.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 damage found, 4 another
 run holds the lease, 5 objective missed, 6 refused for safety, 130 interrupted.`,
@@ -97,7 +97,7 @@ run holds the lease, 5 objective missed, 6 refused for safety, 130 interrupted.`
 	root.SetFlagErrorFunc(flagError)
 	a.globalFlags(root.PersistentFlags())
 	root.AddCommand(a.cmdInit(), a.cmdDemo(), a.cmdSnapshot(), a.cmdList(), a.cmdShow(), a.cmdDiff(), a.cmdCat(),
-		a.cmdRestore(), a.cmdVerify(), a.cmdStatus(), a.cmdDoctor(), a.cmdKey(), a.cmdConfig(), a.cmdCompletion(), a.cmdVersion())
+		a.cmdRestore(), a.cmdVerify(), a.cmdDrill(), a.cmdStatus(), a.cmdDoctor(), a.cmdKey(), a.cmdConfig(), a.cmdCompletion(), a.cmdVersion())
 	return root
 }
 
@@ -178,4 +178,11 @@ func flagError(cmd *cobra.Command, err error) error {
 		u.hint = "did you mean `--" + near + "`?"
 	}
 	return u
+}
+
+// kinds names every kind of vault, as a sentence does.
+func kinds() string {
+	all := config.Kinds()
+	last := len(all) - 1
+	return strings.Join(all[:last], ", ") + " and " + all[last]
 }

@@ -83,7 +83,7 @@ func inBucket(e *testscript.Env, server *fixtures.S3Server) error {
 	e.Setenv("REPO", server.BucketURL(bucket, "prod"))
 	e.Setenv("NO_BUCKET", server.BucketURL(bucket+"-gone", "prod"))
 	e.Setenv("OBJECTS", filepath.Join(server.Data, bucket, "prod"))
-	e.Values[secrets{}] = []string{server.Secret}
+	e.Values[secrets{}] = &[]string{server.Secret}
 	return atHome(e)
 }
 
@@ -96,7 +96,7 @@ func atHome(e *testscript.Env) error {
 	return errors.Join(os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700), os.Mkdir(filepath.Join(e.WorkDir, "cache"), 0o700))
 }
 
-// secrets is the key of the values that no output may hold beside the canary.
+// secrets is the key of the values, a *[]string, that no output may hold beside the canary.
 type secrets struct{}
 
 // withUser adds a word that needs the server: user NAME [ACTION ...] makes somebody who may do

@@ -19,12 +19,11 @@ func checkVault(v *Vault, at string, d *decoder) {
 	case KindFiles:
 		checkPatterns(v.Files.Exclude, at+"/exclude", d)
 	case KindRaft:
-		checkAddress(v.Raft.Address, at+"/address", d)
-		checkAuth(&v.Raft.Auth, at+"/auth", d)
+		checkCluster(&v.Raft.Cluster, at, d)
 		atLeast(d, at+"/timeout", v.Raft.Timeout, time.Second)
 	case KindKV:
-		checkAddress(v.KV.Address, at+"/address", d)
-		checkAuth(&v.KV.Auth, at+"/auth", d)
+		checkCluster(&v.KV.Cluster, at, d)
+		checkUnique(d, at+"/exclude", v.KV.Exclude)
 		checkUnique(d, at+"/mounts", v.KV.Mounts)
 		atLeast(d, at+"/timeout", v.KV.Timeout, time.Second)
 	}
@@ -67,6 +66,17 @@ func checkPatterns(patterns []string, at string, d *decoder) {
 	}
 }
 
+func checkCluster(c *Cluster, at string, d *decoder) {
+	checkAddress(c.Address, at+"/address", d)
+	for i, address := range c.Addresses {
+		checkAddress(address, join(at+"/addresses", strconv.Itoa(i)), d)
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		d.fail(d.keyOf(at), "", "`cert_file` and `key_file` go together")
+	}
+	checkAuth(&c.Auth, at+"/auth", d)
+}
+
 func checkAddress(address, at string, d *decoder) {
 	if address == "" {
 		return
@@ -80,27 +90,29 @@ func checkAddress(address, at string, d *decoder) {
 	}
 }
 
+// authKeys are the keys that each method of logging in needs and may have.
+var authKeys = map[string]struct{ needs, may []string }{
+	"token":      {needs: []string{"token"}},
+	"approle":    {needs: []string{"role_id"}, may: []string{"secret_id", "wrapped_secret_id"}},
+	"kubernetes": {needs: []string{"role"}, may: []string{"jwt_file"}},
+}
+
 // checkAuth checks that a login has what its method needs, and nothing of another's.
 func checkAuth(a *Auth, at string, d *decoder) {
-	needs := map[string][]string{
-		"token": {"token"}, "approle": {"role_id", "secret_id"}, "kubernetes": {"role"},
-	}
-	may := map[string][]string{"kubernetes": {"jwt_file"}}
-	if needs[a.Method] == nil {
+	method, ok := authKeys[a.Method]
+	if !ok {
 		return // told already
 	}
-	allowed := map[string]bool{}
-	for _, key := range needs[a.Method] {
-		allowed[key] = true
+	for _, key := range method.needs {
 		if !given(d, at+"/"+key) {
 			d.fail(d.keyOf(at), "", "`%s` is missing: the method %s needs it", key, a.Method)
 		}
 	}
-	for _, key := range may[a.Method] {
-		allowed[key] = true
+	if a.Method == "approle" && given(d, at+"/secret_id") == given(d, at+"/wrapped_secret_id") {
+		d.fail(d.keyOf(at), "", "the method approle needs `secret_id` or `wrapped_secret_id`, and one of them alone")
 	}
-	for _, key := range []string{"token", "role_id", "secret_id", "role", "jwt_file"} {
-		if given(d, at+"/"+key) && !allowed[key] {
+	for _, key := range []string{"token", "role_id", "secret_id", "wrapped_secret_id", "role", "jwt_file"} {
+		if given(d, at+"/"+key) && !slices.Contains(method.needs, key) && !slices.Contains(method.may, key) {
 			d.fail(d.keyOf(at+"/"+key), "", "`%s` has no use for the method %s", key, a.Method)
 		}
 	}

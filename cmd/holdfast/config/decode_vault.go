@@ -34,46 +34,49 @@ func (d *decoder) vault(n *node, v *Vault, path string) {
 		return
 	}
 	k := kindField{}
-	d.fields(n, path, settingsOfOtherKinds(kind), reflect.ValueOf(&k).Elem(),
-		reflect.ValueOf(&v.VaultCommon).Elem(), reflect.ValueOf(own).Elem())
+	parts := []reflect.Value{reflect.ValueOf(&k).Elem(), reflect.ValueOf(&v.VaultCommon).Elem()}
+	for _, part := range own {
+		parts = append(parts, reflect.ValueOf(part).Elem())
+	}
+	d.fields(n, path, settingsOfOtherKinds(kind), parts...)
 	v.Kind = k.Kind
 }
 
-// make gives v the settings of kind and returns them, or nil for an unknown kind.
-func (v *Vault) make(kind string) any {
+// make gives v the settings of kind and returns the structs that hold them, or nil for an
+// unknown kind.
+func (v *Vault) make(kind string) []any {
 	switch kind {
 	case KindPostgres:
 		v.Postgres = new(Postgres)
-		return v.Postgres
 	case KindSQLite:
 		v.SQLite = new(SQLite)
-		return v.SQLite
 	case KindFiles:
 		v.Files = new(Files)
-		return v.Files
 	case KindRaft:
 		v.Raft = new(Raft)
-		return v.Raft
 	case KindKV:
 		v.KV = new(KV)
-		return v.KV
+	case KindAuditLog:
+		v.AuditLog = new(AuditLog)
 	}
-	return nil
+	return v.own(kind)
 }
 
-// own is the settings of v's kind, or nil.
-func (v *Vault) own() any {
-	switch v.Kind {
+// own are the structs of the settings of kind, or nil for an unknown kind.
+func (v *Vault) own(kind string) []any {
+	switch kind {
 	case KindPostgres:
-		return v.Postgres
+		return []any{v.Postgres}
 	case KindSQLite:
-		return v.SQLite
+		return []any{v.SQLite}
 	case KindFiles:
-		return v.Files
+		return []any{v.Files}
 	case KindRaft:
-		return v.Raft
+		return []any{&v.Raft.Cluster, v.Raft}
 	case KindKV:
-		return v.KV
+		return []any{&v.KV.Cluster, v.KV}
+	case KindAuditLog:
+		return []any{v.AuditLog}
 	}
 	return nil
 }
@@ -82,9 +85,11 @@ func (v *Vault) own() any {
 func settingsOfOtherKinds(kind string) map[string]string {
 	hints := map[string]string{}
 	for _, other := range Kinds() {
-		for _, r := range fieldRules(reflect.TypeOf(new(Vault).make(other)).Elem()) {
-			if other != kind && hints[r.key] == "" {
-				hints[r.key] = fmt.Sprintf("`%s` is a setting of kind %s, not of %s", r.key, other, kind)
+		for _, part := range new(Vault).make(other) {
+			for _, r := range fieldRules(reflect.TypeOf(part).Elem()) {
+				if other != kind && hints[r.key] == "" {
+					hints[r.key] = fmt.Sprintf("`%s` is a setting of kind %s, not of %s", r.key, other, kind)
+				}
 			}
 		}
 	}
@@ -93,4 +98,4 @@ func settingsOfOtherKinds(kind string) map[string]string {
 
 // VaultParts are empty values of the structs that together describe a vault of kind, for
 // the schema.
-func VaultParts(kind string) []any { return []any{new(VaultCommon), new(Vault).make(kind)} }
+func VaultParts(kind string) []any { return append([]any{new(VaultCommon)}, new(Vault).make(kind)...) }

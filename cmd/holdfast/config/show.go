@@ -63,7 +63,11 @@ func show(v reflect.Value) any {
 	case RecipientRef:
 		return x.Reference()
 	case *Vault:
-		return fieldsOf(reflect.ValueOf(kindField{x.Kind}), reflect.ValueOf(x.VaultCommon), reflect.ValueOf(x.own()).Elem())
+		parts := []reflect.Value{reflect.ValueOf(kindField{x.Kind}), reflect.ValueOf(x.VaultCommon)}
+		for _, own := range x.own(x.Kind) {
+			parts = append(parts, reflect.ValueOf(own).Elem())
+		}
+		return fieldsOf(parts...)
 	case fmt.Stringer:
 		return x.String()
 	}
@@ -106,7 +110,9 @@ func stringKeys(v reflect.Value) map[string]bool {
 // walk calls f for each secret that is set, below v.
 func walk(v reflect.Value, f func(Secret)) {
 	if vault, ok := v.Interface().(*Vault); ok {
-		walk(reflect.ValueOf(vault.own()), f)
+		for _, own := range vault.own(vault.Kind) {
+			walk(reflect.ValueOf(own), f)
+		}
 		return
 	}
 	if s, ok := v.Interface().(Secret); ok {

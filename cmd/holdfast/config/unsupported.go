@@ -1,24 +1,15 @@
 package config
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
+import "fmt"
 
-// Unsupported is what the file rightly holds and a program that handles only kinds and takes
-// snapshots when it is told to does not act on.
-func (c *Config) Unsupported(kinds []string) Errors {
+// Unsupported is what the file rightly holds and a program that takes snapshots when it is told to does
+// not act on.
+func (c *Config) Unsupported() Errors {
 	var w Errors
 	d := &decoder{pos: c.pos}
 	warn := func(path, hint, message string, args ...any) {
 		p := d.at(path)
 		w = append(w, &Error{c.file, p.line, p.column, fmt.Sprintf(message, args...), hint})
-	}
-	for _, name := range c.VaultNames() {
-		if kind := c.Vaults[name].Kind; !slices.Contains(kinds, kind) {
-			warn("vaults/"+name, "it handles "+strings.Join(kinds, ", "), "vault %s is of the kind %s, which this version cannot handle", name, kind)
-		}
 	}
 	for _, name := range c.JobNames() {
 		if path := "jobs/" + name + "/cron"; given(d, path) {

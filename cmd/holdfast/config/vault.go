@@ -7,10 +7,13 @@ const (
 	KindFiles    = "files"
 	KindRaft     = "raft"
 	KindKV       = "kv"
+	KindAuditLog = "auditlog"
 )
 
 // Kinds lists every kind of vault, in the order that messages name them.
-func Kinds() []string { return []string{KindPostgres, KindSQLite, KindFiles, KindRaft, KindKV} }
+func Kinds() []string {
+	return []string{KindPostgres, KindSQLite, KindFiles, KindRaft, KindKV, KindAuditLog}
+}
 
 // A Vault is something protected. Of the kinds' own settings exactly one is not nil: that
 // of Kind.
@@ -24,6 +27,7 @@ type Vault struct {
 	Files    *Files
 	Raft     *Raft
 	KV       *KV
+	AuditLog *AuditLog
 }
 
 // VaultCommon is what vaults of every kind have.
@@ -104,48 +108,8 @@ type Files struct {
 	OnChange string `yaml:"on_change" jsonschema:"enum=fail,enum=warn,default=fail"`
 }
 
-// Raft is the integrated storage of a HashiCorp Vault or OpenBao cluster.
-type Raft struct {
-	// Any node of the cluster, as https://host:8200. The leader is found from there.
-	Address string `yaml:"address" jsonschema:"required,minLength=1"`
-	// How to log in.
-	Auth Auth `yaml:"auth" jsonschema:"required"`
-	// Certificates that the server's must come from. Without it, the system's.
-	CAFile Path `yaml:"ca_file"`
-	// How long one download may take.
-	Timeout Duration `yaml:"timeout" jsonschema:"default=1h"`
-}
-
-// KV is the secrets of KV engines, read one by one.
-type KV struct {
-	// Any node of the cluster, as https://host:8200.
-	Address string `yaml:"address" jsonschema:"required,minLength=1"`
-	// How to log in.
-	Auth Auth `yaml:"auth" jsonschema:"required"`
-	// Certificates that the server's must come from. Without it, the system's.
-	CAFile Path `yaml:"ca_file"`
-	// The namespace that mounts are in.
-	Namespace string `yaml:"namespace"`
-	// The KV mounts to keep. Without them: every KV mount that the login may list.
-	Mounts []string `yaml:"mounts"`
-	// How long one request may take.
-	Timeout Duration `yaml:"timeout" jsonschema:"default=1m"`
-}
-
-// Auth is a login at a HashiCorp Vault or OpenBao server.
-type Auth struct {
-	// token is for trying out; approle and kubernetes log in anew for each run.
-	Method string `yaml:"method" jsonschema:"required,enum=token,enum=approle,enum=kubernetes"`
-	// For token: env:NAME or file:PATH.
-	Token Secret `yaml:"token"`
-	// For approle.
-	RoleID Secret `yaml:"role_id" secret:"inline"`
-	// For approle: env:NAME or file:PATH.
-	SecretID Secret `yaml:"secret_id"`
-	// For kubernetes: the role to log in as.
-	Role string `yaml:"role"`
-	// For kubernetes: the service account's token.
-	JWTFile Path `yaml:"jwt_file"`
-	// Where the login method is mounted, if not under its own name.
-	Mount string `yaml:"mount"`
+// AuditLog is what an audit device of HashiCorp Vault or OpenBao writes: JSON lines.
+type AuditLog struct {
+	// The file that the device writes. What a rotation left beside it, as PATH.1, PATH-20261122.gz and so on, is kept too.
+	Path Path `yaml:"path" jsonschema:"required,minLength=1"`
 }

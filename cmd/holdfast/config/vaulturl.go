@@ -14,14 +14,14 @@ type VaultSpec struct {
 	Name    string
 	Kind    string
 	URL     string // postgres: the URL, or env:NAME if it held a password
-	Path    string // sqlite, files
+	Path    string // sqlite, files, auditlog
 	Address string // raft
 	Token   string // raft: env:NAME
 	Note    string // what is left to do by hand, "" if nothing
 }
 
 // ParseVaultURL reads the URL of a vault called name: postgres://…, sqlite:///path,
-// files:///dir or vault+https://host:8200. A password in it is not kept: the spec refers to
+// files:///dir, auditlog:///path or vault+https://host:8200. A password in it is not kept: the spec refers to
 // an environment variable instead, and Note says so. Errors do not repeat the URL.
 func ParseVaultURL(name, raw string) (VaultSpec, error) {
 	v := VaultSpec{Name: name}
@@ -62,13 +62,13 @@ func ParseVaultURL(name, raw string) (VaultSpec, error) {
 	return fail("no kind of vault has the scheme "+quote(u.Scheme), vaultURLHint)
 }
 
-const vaultURLHint = "postgres://…, sqlite:///path, files:///dir or vault+https://host:8200"
+const vaultURLHint = "postgres://…, sqlite:///path, files:///dir, auditlog:///path or vault+https://host:8200"
 
 // pathVault reads a URL whose scheme is that of a path. The path is as it is written: people
 // type file names, not escapes, so that %, ? and # in a name mean themselves.
 func pathVault(name, raw string) (v VaultSpec, isPath bool, err error) {
 	scheme, path, found := strings.Cut(raw, ":")
-	kind, isPath := map[string]string{"sqlite": KindSQLite, "files": KindFiles, "file": KindFiles}[strings.ToLower(scheme)]
+	kind, isPath := map[string]string{"sqlite": KindSQLite, "files": KindFiles, "file": KindFiles, "auditlog": KindAuditLog}[strings.ToLower(scheme)]
 	if !found || !isPath {
 		return v, false, nil
 	}
