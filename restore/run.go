@@ -54,8 +54,7 @@ func recounted(d Dump, l Loaded) error {
 	for _, want := range d.Streams() {
 		got, ok := counts[want.Name]
 		if !ok || got.Rows != want.Rows || got.Bytes != want.Bytes {
-			return fmt.Errorf("checking stream %q: %w: it has %d rows in %d bytes, and had %d in %d when it was dumped",
-				want.Name, snapshot.ErrDamaged, got.Rows, got.Bytes, want.Rows, want.Bytes)
+			return snapshot.Damaged(want.Name, "it has %d rows in %d bytes, and had %d in %d when it was dumped", got.Rows, got.Bytes, want.Rows, want.Bytes)
 		}
 	}
 	return nil

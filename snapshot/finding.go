@@ -72,13 +72,15 @@ type Phase struct {
 
 const maxComplaints = 100
 
-// WriteFinding signs and stores f.
+// WriteFinding signs and stores f. What it complains of in streams is stored without their names.
 func WriteFinding(ctx context.Context, s Store, f *Finding, signer Signer, lock Lock) error {
 	f.Type = typeFinding
 	if n := len(f.Damage); n > maxComplaints {
 		f.Damage, f.More = f.Damage[:maxComplaints], f.More+n-maxComplaints
 	}
-	b, err := sign(f, signer)
+	public := *f
+	public.Damage = f.public()
+	b, err := sign(&public, signer)
 	if err != nil {
 		return fmt.Errorf("signing a finding: %w", err)
 	}
@@ -86,6 +88,19 @@ func WriteFinding(ctx context.Context, s Store, f *Finding, signer Signer, lock 
 		return fmt.Errorf("storing a finding: %w", err)
 	}
 	return nil
+}
+
+// public returns the complaints as anyone may read them who can read the bucket. What a kind says of a
+// stream that makes no sense has its name in it, and names of tables and secrets: that is for who
+// verifies, and is kept here as a complaint about the contents.
+func (f *Finding) public() []Complaint {
+	list := slices.Clone(f.Damage)
+	for i, c := range list {
+		if c.Key != RepositoryKey && !strings.HasPrefix(c.Key, vaultPrefix(f.Vault)) {
+			list[i] = Complaint{Key: ContentsKey(f.Vault, f.ID), Problem: "a stream in it makes no sense; `holdfast verify --level content` tells which"}
+		}
+	}
+	return list
 }
 
 // Key is where f is stored.

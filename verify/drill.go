@@ -24,15 +24,23 @@ const destroyPhase = "destroy"
 
 // Drill really restores m by r and stores what was found. An error means that the drill did not
 // come to its end: unless it matches snapshot.ErrDamaged, that says nothing of the snapshot and
-// no finding is stored. A check that failed makes a finding that is not good.
+// no finding is stored. Nor is one of a drill that could compare nothing, which is told as a limit. A check
+// that failed makes a finding that is not good.
 func (v *Verifier) Drill(ctx context.Context, m *snapshot.Manifest, r restore.Rehearsal, began func(phase string)) (*Drilled, error) {
 	v = v.withDefaults()
 	d := &Drilled{DrillLog: restore.DrillLog{Began: began, Phases: []restore.Phase{}, Checks: []restore.Check{}}}
 	f := &snapshot.Finding{Repository: v.Repository.ID, Vault: m.Vault, ID: m.ID, Level: snapshot.LevelRestore, DataAsOf: m.DataAsOf,
 		Started: v.Now().UTC().Truncate(time.Millisecond), Host: v.HostName, Tool: v.Tool}
 	err := v.rehearse(ctx, m, r, d)
+	if err == nil {
+		err = context.Cause(ctx) // what came after it was cancelled is nothing to rely on
+	}
+	compared := len(d.Checks) > 0
+	if err == nil && !compared {
+		d.Limit("nothing was compared, so no finding is stored: the snapshot counts as verified by this no more than before")
+	}
 	f.Finished = v.Now().UTC()
-	f.Good = err == nil && d.Good()
+	f.Good = err == nil && compared && d.Good()
 	f.Drill = summary(&d.DrillLog)
 	for _, st := range d.Loaded.Streams {
 		f.Rows += st.Rows
@@ -44,11 +52,11 @@ func (v *Verifier) Drill(ctx context.Context, m *snapshot.Manifest, r restore.Re
 		f.Damage = []snapshot.Complaint{{Key: damage.Key, Problem: damage.Cause.Error()}}
 	}
 	d.Finding = *f
-	if ctx.Err() != nil || err != nil && damage == nil {
+	if err != nil && (damage == nil || ctx.Err() != nil) {
 		return d, fmt.Errorf("drill of snapshot %s of %s: %w", m.ID, m.Vault, err)
 	}
 	v.Log.Info("drilled", "snapshot", m.ID, "source", m.Vault, "good", f.Good, "elapsed", f.Finished.Sub(f.Started))
-	if v.Signer != nil {
+	if v.Signer != nil && (compared || damage != nil) {
 		if werr := snapshot.WriteFinding(ctx, v.Store, f, *v.Signer, v.Lock); werr != nil {
 			return d, errors.Join(err, werr)
 		}

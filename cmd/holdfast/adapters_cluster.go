@@ -40,6 +40,7 @@ var (
 	errDowngrade          = rafttarget.ErrDowngrade
 	errOtherSplit         = rafttarget.ErrOtherSplit
 	errReplaced           = rafttarget.ErrReplaced
+	errDrillReaches       = rafttarget.ErrReaches
 	errSecretHidden       = kv.ErrHidden
 	errSecretChanged      = kv.ErrChanged
 	errNoSuchMount        = kv.ErrMissing
@@ -53,6 +54,9 @@ var (
 	errLogChanged         = auditlog.ErrChanged
 	errNoFileChosen       = auditlogtarget.ErrNoMatch
 )
+
+// clusterAnswer is an answer of a server that says no.
+type clusterAnswer = vaultapi.Error
 
 // shares reads the unseal shares of a cluster; nil: there are none.
 type shares = func() (barrier.Shares, error)
@@ -115,8 +119,12 @@ func kvTarget(v *config.Vault, p place) (destination, error) {
 	if err != nil {
 		return destination{}, err
 	}
-	return destination{target: &kvtarget.Target{Server: server, Only: p.only, Mount: p.mount, Replace: p.replace, Create: p.create,
-		Rehearse: p.rehearse, Log: p.log}, name: server.String()}, nil
+	t := &kvtarget.Target{Server: server, Only: p.only, Mount: p.mount, Replace: p.replace, Create: p.create, Rehearse: p.rehearse,
+		Progress: p.progress, Log: p.log}
+	if v != nil && v.KV != nil { // what the one server is spared, another may be too
+		t.Workers, server.Rate = v.KV.Connections, float64(v.KV.RequestsPerSecond)
+	}
+	return destination{target: t, name: server.String()}, nil
 }
 
 // cluster finds the server to restore to. The vault's own is logged in to as for snapshots, with

@@ -105,7 +105,7 @@ func (s *session) library(ctx context.Context, snap *restore.Snapshot, unseal []
 		}
 		return kvLibrary{snap}, nil
 	case config.KindRaft:
-		read := s.sharesFrom(unseal, config.Secret{})
+		read := s.sharesFrom(ctx, unseal, config.Secret{})
 		if read == nil {
 			return nil, &usage{message: "secrets in a Raft snapshot are encrypted by the cluster", hint: "give its unseal shares with --unseal"}
 		}

@@ -18,7 +18,8 @@ func (a *app) cmdDiff() *cobra.Command {
 		Use:   "diff ID ID",
 		Short: "Show what changed between two snapshots of a vault",
 		Long: `Compare two snapshots: streams, rows and bytes, and for kinds that know better, what is inside
-(files: paths; sqlite and postgres: tables). Contents are private, so an identity is needed.`,
+(files: paths; sqlite and postgres: tables; raft: mounts and their entries; kv: secrets and versions, never
+values; auditlog: days). Contents are private, so an identity is needed.`,
 		Example: "  holdfast diff 20261121T020000Z-0c9d11aa latest --vault payments -i identity.txt",
 		Args:    wants(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {

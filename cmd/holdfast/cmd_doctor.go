@@ -21,7 +21,8 @@ func (a *app) cmdDoctor() *cobra.Command {
 		Short: "Find out whether this host can do its work",
 		Long: `Checks the configuration, the keys, what the store can do (by trying it), the repository, and
 that every vault is where the configuration says; of a database also that a pg_dump for it is here and that
-its role may read all that is to be kept, and of a cluster that is drilled that the server's program runs. Nothing is dumped and nothing stays in the store.
+its role may read all that is to be kept; of a cluster that its login works and may do what a snapshot
+needs, and where it is drilled that the server's program runs. Nothing is dumped and nothing stays in the store.
 Exit code 1 if something is wrong; warnings are for people.`,
 		Example: "  holdfast doctor\n  holdfast doctor --json",
 		Args:    wants(cobra.NoArgs),

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"holdfast/cmd/holdfast/config"
+	"holdfast/restore"
 	"holdfast/snapshot"
 	"holdfast/verify"
 )
@@ -81,7 +83,7 @@ func (a *app) hashCanary(args []string, o drillOptions) error {
 type drilled struct {
 	Vault string `json:"vault"`
 	*verify.Drilled
-	Good  bool   `json:"good"`
+	Good  bool   `json:"good"` // false also where nothing could be compared: then there are no checks
 	Error string `json:"error,omitempty"`
 	Exit  int    `json:"exit"`
 }
@@ -150,7 +152,7 @@ func (a *app) drillOne(ctx context.Context, s *session, v *verify.Verifier, vaul
 	if err != nil {
 		return out, err
 	}
-	r, err := rehearsal(m.Kind, vault, s.sharesFrom(o.unseal, sharesOf(vault)), s.log)
+	r, err := rehearsal(m.Kind, vault, s.sharesFrom(ctx, o.unseal, sharesOf(vault)), s.log)
 	if err != nil {
 		return out, err
 	}
@@ -202,8 +204,15 @@ func (a *app) printDrilled(results []drilled) {
 		for _, n := range r.Loaded.Notes {
 			a.note("note: %s: %s", r.Vault, n)
 		}
+		if failed := slices.ContainsFunc(r.Phases, func(p restore.Phase) bool { return p.Error != "" }); failed {
+			a.printf("%s: FAILED: not restored\n", r.Vault)
+			continue
+		}
 		verdict := "good"
-		if !r.Good {
+		switch {
+		case len(r.Checks) == 0:
+			verdict = "not compared"
+		case !r.Good:
 			verdict = "FAILED"
 		}
 		a.printf("%s: %s: restored in %.2f s (RTA), data %s old (RPA)\n", r.Vault, verdict, r.RTA, time.Duration(r.RPA*float64(time.Second)).Round(time.Second))

@@ -49,7 +49,7 @@ That is how a second host joins; the others believe it once its verifier is in t
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.repository, "repository", "", "where snapshots go: s3://bucket/prefix?region=… or file:///folder (`URL`)")
-	f.StringArrayVar(&o.vaults, "vault", nil, "a vault to protect, as `NAME=URL`: sqlite:///path, files:///dir or postgres://user@host/database")
+	f.StringArrayVar(&o.vaults, "vault", nil, "a vault to protect, as `NAME=URL`: sqlite:///path, files:///dir, postgres://user@host/database, auditlog:///path or vault+https://host:8200")
 	f.StringArrayVar(&o.recipients, "recipient", nil, "encrypt to this `RECIPIENT` (or file:PATH) instead of a new key")
 	f.StringArrayVar(&o.escrow, "escrow", nil, "encrypt to this `RECIPIENT` (or file:PATH) too, whose identity lies offline")
 	f.StringArrayVar(&o.trust, "trust", nil, "believe snapshots of the host with this verifier `KEY`")

@@ -73,7 +73,7 @@ fresh one that gets its name when it is whole. --only takes TABLE or SCHEMA.TABL
 	f := cmd.Flags()
 	f.StringVar(&o.vault, "vault", "", "the snapshot's `VAULT`")
 	f.StringVar(&o.asOf, "as-of", "", "the newest snapshot that shows this `TIME` or an earlier one")
-	f.StringVar(&o.to, "to", "", "where to: a path or `URL` such as sqlite:///path, files:///dir or postgres://host/database; else where the vault is")
+	f.StringVar(&o.to, "to", "", "where to: a path or `URL` such as sqlite:///path, files:///dir, postgres://host/database or vault+https://host:8200; else where the vault is")
 	f.StringArrayVar(&o.only, "only", nil, "only what matches `PATTERN`: a path, or a glob with ** for any folders; of a database, tables")
 	f.BoolVar(&o.dryRun, "dry-run", false, "change nothing")
 	f.BoolVar(&o.replace, "replace", false, "let what is in the target give way")
@@ -126,7 +126,7 @@ func (a *app) restore(ctx context.Context, name string, o restoreOptions) error 
 	if err != nil {
 		return err
 	}
-	to, err := s.restoreTarget(snap, o, p.Report)
+	to, err := s.restoreTarget(ctx, snap, o, p.Report)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (a *app) restore(ctx context.Context, name string, o restoreOptions) error 
 }
 
 // restoreTarget chooses the target once; the path through it is the same for all.
-func (s *session) restoreTarget(snap *restore.Snapshot, o restoreOptions, p snapshot.Progress) (destination, error) {
+func (s *session) restoreTarget(ctx context.Context, snap *restore.Snapshot, o restoreOptions, p snapshot.Progress) (destination, error) {
 	m := snap.Manifest
 	if o.dryRun && o.to == "" {
 		if flag := o.ofTargets(); flag != "" {
@@ -164,14 +164,14 @@ func (s *session) restoreTarget(snap *restore.Snapshot, o restoreOptions, p snap
 		checker := checkers()[m.Kind]
 		if len(o.unseal) > 0 {
 			var err error
-			if checker, err = unsealing(m.Kind, s.sharesFrom(o.unseal, config.Secret{})); err != nil {
+			if checker, err = unsealing(m.Kind, s.sharesFrom(ctx, o.unseal, config.Secret{})); err != nil {
 				return destination{}, err
 			}
 		}
 		return destination{target: restore.Discard{Checker: checker}}, nil
 	}
 	d, err := target(m.Kind, s.cfg.Vaults[m.Vault], place{url: o.to, only: o.only, streams: snap.Streams(), replace: o.replace, rehearse: o.dryRun,
-		create: o.create, schema: o.schema, skipMissing: o.skip, mount: o.mount, shares: s.sharesFrom(o.unseal, config.Secret{}), unsealed: len(o.unseal) > 0,
+		create: o.create, schema: o.schema, skipMissing: o.skip, mount: o.mount, shares: s.sharesFrom(ctx, o.unseal, config.Secret{}), unsealed: len(o.unseal) > 0,
 		progress: p, log: s.log})
 	if err != nil || d.path == "" {
 		return d, err

@@ -49,15 +49,8 @@ func (a *app) show(ctx context.Context, vault, name string, files []string) erro
 		findings = []snapshot.Finding{} // in JSON a list without anything in it, not null
 	}
 	result := map[string]any{"snapshot": m, "signer": m.Signer, "findings": findings}
-	streams, err := s.privateStreams(ctx, m, files)
-	if err != nil {
-		return err
-	}
-	var inside *description
-	if describe := describers()[m.Kind]; describe != nil && streams != nil {
-		if inside, err = describe(streams); err != nil {
-			return fmt.Errorf("describing snapshot %s of %s: %w", m.ID, m.Vault, err)
-		}
+	inside, ierr := s.describe(ctx, m, files) // told last: what the manifest says is true all the same
+	if inside != nil {
 		result["inside"] = inside.value
 	}
 	err = a.print(result, func() {
@@ -67,7 +60,24 @@ func (a *app) show(ctx context.Context, vault, name string, files []string) erro
 			a.table(inside.header, inside.rows, inside.right...)
 		}
 	})
-	return together(ferr, err)
+	return together(ferr, ierr, err)
+}
+
+// describe says what is in the streams of m, nil if that is private here or nothing more is known of the kind.
+func (s *session) describe(ctx context.Context, m *snapshot.Manifest, files []string) (*description, error) {
+	describe := describers()[m.Kind]
+	if describe == nil && len(files) == 0 {
+		return nil, nil
+	}
+	streams, err := s.privateStreams(ctx, m, files)
+	if err != nil || streams == nil || describe == nil {
+		return nil, err
+	}
+	d, err := describe(streams)
+	if err != nil {
+		return nil, fmt.Errorf("describing snapshot %s of %s: %w", m.ID, m.Vault, err)
+	}
+	return d, nil
 }
 
 // privateStreams are the streams that the contents list, nil if nothing here opens them and nobody

@@ -164,11 +164,14 @@ func adviseVault(v *config.Vault, err error) error {
 	switch {
 	case errors.As(err, &d) && filepath.IsAbs(d.Key):
 		return advise(err, "the vault itself is damaged: repair it, or restore its newest snapshot; what is stored already is untouched")
-	case d == nil && v.Kind != config.KindPostgres && errors.Is(err, fs.ErrNotExist):
+	case d == nil && hasPath(v) && errors.Is(err, fs.ErrNotExist):
 		return advise(err, "check that the vault's path is the right one and that its disk is mounted")
 	}
 	return err
 }
+
+// hasPath tells vaults that lie on a disk of this host from those on servers, whose missing files are those of their login.
+func hasPath(v *config.Vault) bool { return v.SQLite != nil || v.Files != nil || v.AuditLog != nil }
 
 func takenOf(ctx context.Context, name string, m *snapshot.Manifest, err error) taken {
 	t := taken{Vault: name, Snapshot: m, outcome: "failed"}

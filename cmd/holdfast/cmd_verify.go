@@ -98,7 +98,7 @@ func (a *app) verify(ctx context.Context, ids []string, o verifyOptions) error {
 		return err
 	}
 	if len(o.unseal) > 0 {
-		if v.Checkers[config.KindRaft], err = unsealing(config.KindRaft, s.sharesFrom(o.unseal, config.Secret{})); err != nil {
+		if v.Checkers[config.KindRaft], err = unsealing(config.KindRaft, s.sharesFrom(ctx, o.unseal, config.Secret{})); err != nil {
 			return err
 		}
 		if err := s.onlyRaft(ctx, work); err != nil {
@@ -209,8 +209,11 @@ func (a *app) printVerified(results []*verify.Result) {
 	for _, r := range results {
 		for _, f := range r.Findings {
 			verdict := "good"
-			if !f.Good {
+			switch {
+			case len(f.Damage) > 0:
 				verdict = "DAMAGED"
+			case !f.Good: // for a reason of its own, told as an error: objects that cannot be had, or shares that do not open it
+				verdict = "FAILED, not all of it could be checked"
 			}
 			a.printf("%s: %s %s: %s, %d objects, %s, in %s\n", r.Vault, f.ID, f.Level, verdict, f.Objects,
 				bytesText(f.Bytes), f.Finished.Sub(f.Started).Round(time.Millisecond))

@@ -103,6 +103,7 @@ var verdicts = []struct {
 	{is(errTooFewShares), exitUsage, "give more of them, one a line, each once"},
 	{is(errSealKind), exitFailed, "start a server that reaches the key of that seal, and restore into it"},
 	{is(errRaftArchive), exitFailed, "run it again; if it is so every time, look at the server's log and disk"},
+	{is(errDrillReaches), exitRefused, "run the drill as root, or where a process may make a network namespace of its own"},
 	{is(errDrill), exitFailed, "compare with an older snapshot: `holdfast drill VAULT --snapshot ID`"},
 	{is(errReplaced), exitFailed, "look at the target before anything else: it holds the snapshot, and what is named is left to do"},
 	{is(errOtherSplit), exitFailed, "restart every node of the target, then unseal it with the shares of the snapshot's cluster"},
@@ -121,18 +122,20 @@ var verdicts = []struct {
 	{is(errLogChanged), exitFailed, "try again when no rotation is under way"},
 	{is(errNoFileChosen), exitFailed, "--only takes names of files, with * and ?"},
 	{is(errClusterSealed), exitFailed, "unseal the server"},
-	{is(errClusterExpired), exitFailed, "put a valid token in its place; approle and kubernetes log in anew for each run"},
+	{is(errClusterExpired), exitFailed, "put a valid token in its place, for a restore in VAULT_TOKEN; approle and kubernetes log in anew for each run"},
 	{is(errWrapped), exitFailed, "have a new secret id wrapped; if nobody here used this one, find out who did"},
+	{refusedLogin, exitFailed, "check the role, and the role id and secret id or the token of the service account: a secret id expires, or is used up"},
 	{is(errClusterDenied), exitFailed, "give the login the policy that the README shows"},
 	{is(errClusterLeaderless), exitFailed, "wait for an election to end; name more nodes under `addresses`"},
+	{as[*tls.CertificateVerificationError], exitFailed, certificateHint},
+	{as[*net.DNSError], exitFailed, "is the server's name right, and can this host look it up?"},
+	{plainServer, exitFailed, "the server speaks HTTP without TLS there: write http://, or vault+http:// with --to, if the network between may be trusted"},
 	{is(errClusterUnreachable), exitFailed, "is the server running, and does this host reach each node's api_addr?"},
 	{is(errServerLost), exitFailed, "see the database server's log"},
 	{sqlState("28P01"), exitFailed, "check the user, and the password in the URL, in PGPASSWORD or in the password file"},
 	{sqlState("28000"), exitFailed, "the server's pg_hba.conf decides who may log in, from where, and whether without TLS (sslmode)"},
 	{sqlState("3D000"), exitFailed, "correct the name at the end of the URL; a restore makes the database with --create"},
 	{sqlState("53300"), exitFailed, "wait until others have disconnected, or let the role have more connections"},
-	{as[*tls.CertificateVerificationError], exitFailed, "connect by the name that the certificate is for; who signed it must be trusted here (for PostgreSQL: sslrootcert)"},
-	{as[*net.DNSError], exitFailed, "is the server's name right, and can this host look it up?"},
 	{is(syscall.ECONNREFUSED), exitFailed, "is the server running, and the endpoint right?"},
 	{noSocket, exitFailed, "is the server running here, and is its socket where the URL says? Over a network, name its host"},
 	{is(snapshot.ErrRetained), exitFailed, "it can be deleted when its lock has ended"},
@@ -141,6 +144,8 @@ var verdicts = []struct {
 	{is(context.DeadlineExceeded), exitFailed, "it took too long; raise the timeout, or see what is slow with --verbose"},
 	{is(context.Canceled), exitInterrupted, ""}, // last: one failure cancels the work beside it
 }
+
+const certificateHint = "connect by the name that the certificate is for; who signed it must be trusted here (PostgreSQL: sslrootcert; clusters: ca_file, VAULT_CACERT with --to)"
 
 const emptyHint = "check that the vault's path or tables are the right ones"
 
@@ -158,6 +163,17 @@ func as[T error](err error) bool {
 func damagedRepository(err error) bool {
 	d := (*snapshot.Damage)(nil)
 	return errors.As(err, &d) && d.Key == snapshot.RepositoryKey
+}
+
+// refusedLogin tells a login that a cluster did not accept: no policy of its token mends that.
+func refusedLogin(err error) bool {
+	answer := (*clusterAnswer)(nil)
+	return errors.As(err, &answer) && strings.HasPrefix(answer.Path, "auth/") && strings.HasSuffix(answer.Path, "/login")
+}
+
+// plainServer tells a server that was asked in TLS and answered without. Its error has no type (net/http).
+func plainServer(err error) bool {
+	return errors.Is(err, errClusterUnreachable) && strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
 // noSocket tells a Unix socket that is not there.

@@ -19,6 +19,7 @@ import (
 	"holdfast/restore"
 	"holdfast/snapshot"
 	"holdfast/snapshot/source/postgres/link"
+	"holdfast/snapshot/source/vaultapi"
 )
 
 func TestErrorsLeadToTheirExitCodes(t *testing.T) {
@@ -52,6 +53,14 @@ func TestErrorsLeadToTheirExitCodes(t *testing.T) {
 		{&net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.ENOENT)}, 1, "socket"},
 		{&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "x"}}, 1, "name right"},
 		{&tls.CertificateVerificationError{Err: errors.New("x")}, 1, "sslrootcert"},
+		{fmt.Errorf("%w: %w", errClusterUnreachable, &tls.CertificateVerificationError{Err: errors.New("x")}), 1, "VAULT_CACERT"},
+		{fmt.Errorf("%w: %w", errClusterUnreachable, &net.DNSError{Err: "no such host", Name: "x"}), 1, "name right"},
+		{fmt.Errorf("%w: %w", errClusterUnreachable, syscall.ECONNREFUSED), 1, "api_addr"},
+		{fmt.Errorf("%w: %w", errClusterUnreachable, errors.New("http: server gave HTTP response to HTTPS client")), 1, "vault+http://"},
+		{&vaultapi.Error{Status: 403, Op: "logging in at", Path: "auth/approle/login"}, 1, "secret id"},
+		{fmt.Errorf("%w: %w", errClusterDenied, &vaultapi.Error{Status: 400, Op: "logging in at", Path: "auth/approle/login"}), 1, "secret id"},
+		{&vaultapi.Error{Status: 403, Op: "reading", Path: "sys/mounts"}, 1, "README"},
+		{errClusterExpired, 1, "VAULT_TOKEN"},
 		{&link.Error{Code: "28P01"}, 1, "PGPASSWORD"},
 		{&link.Error{Code: "28000"}, 1, "pg_hba.conf"},
 		{&link.Error{Code: "3D000"}, 1, "--create"},

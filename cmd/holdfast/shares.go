@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/term"
@@ -23,7 +26,7 @@ const unsealFlag = "unseal shares of the snapshot's cluster: a `FILE` with one a
 // sharesFrom returns what reads the unseal shares that --unseal names, or that the configuration
 // does where the flag is not given; nil if neither does. They are read when they are needed,
 // and only once, since a person or a pipe gives them once.
-func (s *session) sharesFrom(flags []string, configured config.Secret) func() (barrier.Shares, error) {
+func (s *session) sharesFrom(ctx context.Context, flags []string, configured config.Secret) func() (barrier.Shares, error) {
 	if len(flags) == 0 && !configured.IsSet() {
 		return nil
 	}
@@ -37,14 +40,14 @@ func (s *session) sharesFrom(flags []string, configured config.Secret) func() (b
 			if err != nil {
 				return nil, err
 			}
-			shares, err = barrier.ParseShares(strings.NewReader(text))
+			shares, err = parseShares(configured.Reference(), text)
 			return shares, err
 		}
 		var all barrier.Shares
 		for _, name := range flags {
-			more, err := s.readShares(name)
+			more, err := s.readShares(ctx, name)
 			if err != nil {
-				return nil, fmt.Errorf("reading unseal shares: %w", err)
+				return nil, err
 			}
 			all = append(all, more...)
 		}
@@ -53,56 +56,79 @@ func (s *session) sharesFrom(flags []string, configured config.Secret) func() (b
 	}
 }
 
-func (s *session) readShares(name string) (barrier.Shares, error) {
+func (s *session) readShares(ctx context.Context, name string) (barrier.Shares, error) {
 	if variable, ok := strings.CutPrefix(name, "env:"); ok {
 		text := os.Getenv(variable)
 		if text == "" {
-			return nil, fmt.Errorf("%s: %w", name, config.ErrSecretMissing)
+			return nil, fmt.Errorf("reading unseal shares: %s: %w", name, config.ErrSecretMissing)
 		}
-		return barrier.ParseShares(strings.NewReader(strings.ReplaceAll(text, ",", "\n")))
+		return parseShares(name, strings.NewReplacer(",", "\n", " ", "\n").Replace(text))
 	}
 	if name == "-" {
 		if tty, ok := s.stdin.(*os.File); ok && term.IsTerminal(int(tty.Fd())) {
-			return askShares(tty, os.Stderr)
+			return askShares(ctx, tty, os.Stderr)
 		}
-		return boundedShares(s.stdin)
+		return boundedShares("standard input", s.stdin)
 	}
-	f, err := openSecretFile(strings.TrimPrefix(name, "file:"))
-	if err != nil {
-		// What is no file may be a share that was typed: it is not repeated.
-		if len(name) > 40 && !strings.ContainsAny(name, "/.") {
-			return nil, &usage{message: "--unseal takes a file, and was given something else", hint: "write the shares to a file that only you can read, one a line; the shell's history may have one now"}
-		}
-		return nil, err
+	path := strings.TrimPrefix(name, "file:")
+	f, err := openSecretFile(path)
+	switch {
+	case err != nil && !errors.Is(err, errExposed) && mayHoldShare(path):
+		return nil, &usage{message: "--unseal: there is no such file; what was given may be a share and is not repeated",
+			hint: "write the shares to a file that only you can read, one a line; the shell's history may have them now"}
+	case err != nil:
+		return nil, fmt.Errorf("reading unseal shares: %w", err)
 	}
 	defer f.Close()
-	shares, err := boundedShares(f)
+	return boundedShares(path, f)
+}
+
+// shareText is what a share looks like, whole or not, in hex or base64, which has slashes as a path does.
+var shareText = regexp.MustCompile(`[A-Za-z0-9+/]{40}`)
+
+// mayHoldShare tells whether what names no file may be shares. A folder that is there is no part of one.
+func mayHoldShare(text string) bool {
+	if dir := filepath.Dir(text); dir != "." && dir != "/" {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+			text = filepath.Base(text)
+		}
+	}
+	return shareText.MatchString(text)
+}
+
+func boundedShares(name string, r io.Reader) (barrier.Shares, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxShares+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading unseal shares: %w", err)
+	case len(b) > maxShares:
+		return nil, noShares(fmt.Sprintf("reading unseal shares: %s is too large to be some", name))
+	}
+	return parseShares(name, string(b))
+}
+
+// parseShares reads the shares in text, which came from what is called name.
+func parseShares(name, text string) (barrier.Shares, error) {
+	shares, err := barrier.ParseShares(strings.NewReader(text))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, noShares(fmt.Sprintf("%v (%s)", err, name))
 	}
 	return shares, nil
 }
 
-func boundedShares(r io.Reader) (barrier.Shares, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxShares+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(b) > maxShares:
-		return nil, errors.New("too large to be unseal shares")
-	}
-	return barrier.ParseShares(bytes.NewReader(b))
+func noShares(message string) error {
+	return &usage{message: message, hint: "give the shares alone, one a line, in hex or base64, as the server printed them when it was initialised"}
 }
 
 // askShares asks for one share after the other, unseen, until an empty line.
-func askShares(tty *os.File, prompt io.Writer) (barrier.Shares, error) {
+func askShares(ctx context.Context, tty *os.File, prompt io.Writer) (barrier.Shares, error) {
 	var all barrier.Shares
 	for {
 		fmt.Fprintf(prompt, "Unseal share %d (empty to end): ", len(all)+1)
-		line, err := term.ReadPassword(int(tty.Fd()))
+		line, err := readUnseen(ctx, tty)
 		fmt.Fprintln(prompt)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("asking for unseal shares: %w", err)
 		}
 		if len(bytes.TrimSpace(line)) == 0 {
 			return all, nil
@@ -113,5 +139,34 @@ func askShares(tty *os.File, prompt io.Writer) (barrier.Shares, error) {
 			continue
 		}
 		all = append(all, one...)
+	}
+}
+
+// readUnseen reads a line from a terminal that does not show it. No read of a terminal can be called
+// off: an interruption leaves it to the end of the process, and the terminal as it was before.
+func readUnseen(ctx context.Context, tty *os.File) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	fd := int(tty.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	type answer struct {
+		line []byte
+		err  error
+	}
+	given := make(chan answer, 1)
+	go func() {
+		line, err := term.ReadPassword(fd)
+		given <- answer{line, err}
+	}()
+	select {
+	case a := <-given:
+		return a.line, a.err
+	case <-ctx.Done():
+		term.Restore(fd, before) //nolint:errcheck // there is nothing left to try
+		return nil, ctx.Err()
 	}
 }

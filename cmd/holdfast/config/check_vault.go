@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,7 @@ func checkVault(v *Vault, at string, d *decoder) {
 	case KindRaft:
 		checkCluster(&v.Raft.Cluster, at, d)
 		atLeast(d, at+"/timeout", v.Raft.Timeout, time.Second)
+		checkCanaries(v.Raft.Drill.Canaries, at+"/drill/canaries", d)
 	case KindKV:
 		checkCluster(&v.KV.Cluster, at, d)
 		checkUnique(d, at+"/exclude", v.KV.Exclude)
@@ -87,6 +89,20 @@ func checkAddress(address, at string, d *decoder) {
 		d.fail(d.at(at), "", "want an address such as https://host:8200")
 	case u.User != nil || u.RawQuery != "":
 		d.fail(d.at(at), "put credentials under `auth`", "an address has no user and no query")
+	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/v1"):
+		d.fail(d.at(at), "", "an address ends before /v1")
+	}
+}
+
+// canaryHash is the form of a salt and a SHA-256 in base64.
+var canaryHash = regexp.MustCompile(`^[A-Za-z0-9_-]+:[A-Za-z0-9_-]{43}$`)
+
+// checkCanaries refuses what is no hash, and does not repeat it: it may be the secret itself.
+func checkCanaries(list []Canary, at string, d *decoder) {
+	for i, c := range list {
+		if at := join(at, strconv.Itoa(i)) + "/hash"; c.Hash != "" && !canaryHash.MatchString(c.Hash) {
+			d.fail(d.at(at), "`holdfast drill --hash` makes it of standard input", "this is not a canary's hash")
+		}
 	}
 }
 

@@ -107,7 +107,7 @@ func TestVaultPathIsTakenAsItIsWritten(t *testing.T) {
 func TestVaultURLsThatCannotBeMeantAreRefused(t *testing.T) {
 	for _, raw := range []string{
 		"", "vault.db", "/srv/vault.db", "sqlite://srv/vault.db", "sqlite:vault.db", "sqlite:/srv/vault.db", "files:/srv", "files://dir", "mysql://u:" + canary + "@h/d",
-		"vault+https://", "vault+https://u:" + canary + "@h", "https://h:8200", "postgres://", "postgres://u:" + canary + "@%zz", "sqlite://",
+		"vault+https://", "vault+https://u:" + canary + "@h", "vault+https://h:8200/v1", "https://h:8200", "postgres://", "postgres://u:" + canary + "@%zz", "sqlite://",
 	} {
 		if v, err := ParseVaultURL("x", raw); err == nil || strings.Contains(err.Error(), canary) {
 			t.Errorf("%q: %+v, %v", raw, v, err)

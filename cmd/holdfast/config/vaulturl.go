@@ -50,7 +50,7 @@ func ParseVaultURL(name, raw string) (VaultSpec, error) {
 		}
 		return v, nil
 	case "vault+https", "vault+http":
-		if u.Host == "" || u.User != nil || u.RawQuery != "" {
+		if u.Host == "" || u.User != nil || u.RawQuery != "" || strings.Trim(u.Path, "/") != "" {
 			return fail("want the server's address alone", "vault+https://host:8200; the login goes into the file")
 		}
 		v.Kind = KindRaft

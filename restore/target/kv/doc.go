@@ -14,7 +14,8 @@
 //     the server could not be reached even then, is counted in the error. The copies are
 //     compressed and hold at most 128 MiB; a load that needs more is refused and taken back.
 //   - What others write to a secret after it was restored goes with it if it is taken back. A secret that is
-//     replaced is away for a moment, between its removal and the first write.
+//     replaced is away for a moment, between its removal and the first write; one that is there exactly as
+//     the snapshot has it is left alone.
 //   - A kill in the middle is not undone: a KV engine has no transactions. A second load with Replace goes over it.
 //   - Versions keep their numbers, data, and state. A deleted version whose data the snapshot does not have is
 //     an empty one, deleted; a destroyed one is destroyed; numbers that were pruned before the oldest version are

@@ -133,6 +133,9 @@ func (r *run) occupied(ctx context.Context, way *route, paths []string, l *look)
 func (r *run) rights(ctx context.Context, way *route, paths []string, l *look) error {
 	needs := map[string][]string{}
 	for _, path := range paths {
+		if strings.TrimSpace(path) != path {
+			continue // the server would trim the question, and answer about another secret
+		}
 		at := way.to.Path + "/"
 		if way.to.Version == 1 {
 			needs[at+path] = []string{"create", "update", "read", "delete"}
@@ -156,6 +159,9 @@ func (r *run) mayCreate(ctx context.Context, way *route, l *look) error {
 
 // may notes which of needs the token lacks.
 func (r *run) may(ctx context.Context, needs map[string][]string, l *look) error {
+	if len(needs) == 0 {
+		return nil
+	}
 	paths := make([]string, 0, len(needs))
 	for path := range needs {
 		paths = append(paths, path)
@@ -204,7 +210,7 @@ func (r *run) survey() []string {
 		}
 	}
 	if r.Replace {
-		list = append(list, "secrets that are there are replaced; deleted versions of theirs cannot be put back if the restore fails")
+		list = append(list, "secrets that are there and differ are replaced; deleted versions of theirs cannot be put back if the restore fails")
 	}
 	for i, p := range r.only {
 		if !r.used[i] {

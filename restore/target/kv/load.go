@@ -79,6 +79,9 @@ func (r *run) write(ctx context.Context, u *undo) (restore.Loaded, error) {
 			return loaded, err
 		}
 		loaded.Streams = append(loaded.Streams, counted)
+		if n := way.same.Load(); n > 0 {
+			loaded.Notes = append(loaded.Notes, fmt.Sprintf("%s: %d secrets are there as they should be and were left alone", way.to.Path, n))
+		}
 	}
 	return loaded, nil
 }
@@ -130,6 +133,14 @@ func (r *run) restore(ctx context.Context, way *route, want *kv.Secret, u *undo)
 	case !r.Replace:
 		return restore.ErrOccupied
 	default:
+		same, err := alike(want, before)
+		if err != nil {
+			return err
+		}
+		if same {
+			way.same.Add(1)
+			return nil
+		}
 		if s, err = u.replacing(way, before, want); err != nil {
 			return err
 		}
@@ -153,6 +164,13 @@ func (r *run) restore(ctx context.Context, way *route, want *kv.Secret, u *undo)
 	}
 	u.done(s)
 	return nil
+}
+
+// alike reports whether what is there already is what a load would make of it, to the time of expiry: then it
+// need not be away for a moment, nor its copy be held in memory.
+func alike(want, there *kv.Secret) (bool, error) {
+	different, err := differences(want, there, kv.Config{}, time.Now())
+	return len(different) == 0, err
 }
 
 // put writes a secret where none is. own is called once the secret there is certainly ours.

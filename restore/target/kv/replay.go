@@ -47,7 +47,7 @@ func (p *replay) run(ctx context.Context) error {
 		if err := p.write(ctx, n, v); err != nil {
 			return err
 		}
-		if v != nil && past(v.Deletion) { // a version can be both
+		if v != nil && (past(v.Deletion) || !v.Live() && !v.Destroyed) { // by the clock there; a version can be both
 			deleted = append(deleted, n)
 		}
 		if (v == nil || v.Destroyed) && n+p.remaining() > p.state.Current { // else the server has pruned it

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"holdfast/restore"
@@ -28,6 +29,7 @@ type route struct {
 	prefix  string       // what name prints before a path
 	few     []kv.Place   // the chosen places, unless all or too many are
 	kept    []*kv.Secret // those at few, once they were read, unless they are too large
+	same    atomic.Int64 // secrets that were there already, exactly so
 }
 
 // A part is read from the repository once if it has no more than maxFew places and maxKept bytes of lines.

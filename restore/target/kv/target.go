@@ -18,7 +18,7 @@ type Target struct {
 	Server   *vaultapi.Server
 	Only     []string // patterns (see kv.Pattern) of secrets in the snapshot, with their mount; none means all
 	Mount    string   // restore to this mount, in place of the one that the secrets are of
-	Replace  bool     // secrets that are there give way, each as a whole
+	Replace  bool     // secrets that are there and differ give way, each as a whole
 	Create   bool     // make mounts that are missing
 	Rehearse bool     // write nothing; tell the difference
 	Workers  int      // how many secrets are written at once; 0 means 4

@@ -167,7 +167,7 @@ func (u *undo) looksOurs(ctx context.Context, s *step) (bool, error) {
 		return false, err
 	}
 	if g.Current == 0 {
-		return true, nil // settings that go before the first write
+		return len(g.Custom) == 0 && !g.CASRequired, nil // settings that go before the first write have neither
 	}
 	first := empty
 	if len(w.Versions) > 0 && w.Versions[0].Number == 1 && w.Versions[0].Live() {

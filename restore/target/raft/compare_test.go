@@ -135,6 +135,25 @@ func TestOnlyAnotherVersionMayRewriteItsTables(t *testing.T) {
 	}
 }
 
+// A namespace has leases, tokens and audit devices of its own, which are no less dangerous to a scratch server.
+func TestWhatIsInANamespaceIsTreatedLikeTheSameInTheRoot(t *testing.T) {
+	tol := tolerance{cubbyholes: []string{"uuid-1"}}
+	for key, want := range map[string]bool{"sys/expire/id/a": true, "core/audit": true, "core/local-audit": true, "sys/token/id/x": false, "logical/uuid-2/x": false} {
+		for _, prefix := range []string{"", "namespaces/abc/"} {
+			if got := withholds(prefix + key); got != want {
+				t.Errorf("%s is withheld: %t", prefix+key, got)
+			}
+		}
+	}
+	for key, want := range map[string]bool{"sys/expire/id/a": true, "sys/token/id/x": true, "logical/uuid-1/x": true, "core/mounts": false, "logical/uuid-2/x": false} {
+		for _, prefix := range []string{"", "namespaces/abc/"} {
+			if got := tol.covers(prefix + key); got != want {
+				t.Errorf("%s need not come back: %t", prefix+key, got)
+			}
+		}
+	}
+}
+
 func TestACanaryHashTellsEqualFromOther(t *testing.T) {
 	a, b := HashCanary("value"), HashCanary("value")
 	if a == b {

@@ -26,6 +26,7 @@
 //   - Memory is bounded, and plaintext of secrets is neither stored nor logged.
 //
 // A Rehearsal (rehearsal.go, rehearse_linux.go) does the same to a server of its own (scratch_linux.go): one
-// process in a private folder, with a network of its own that reaches nothing (network_linux.go). It gets
+// process in a private folder, with a network of its own that reaches nothing (network_linux.go); where that
+// cannot be had, a snapshot with engines that act by themselves is not rehearsed (ErrReaches). It gets
 // no leases and no audit devices (withhold.go says why), and is destroyed whatever happens.
 package raft

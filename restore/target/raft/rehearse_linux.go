@@ -110,7 +110,10 @@ func (x *run) start(ctx context.Context) (string, error) {
 	}
 	x.server = s
 	if !s.isolated {
-		x.log.Limit("the scratch server shares this machine's network, since this process may not make one: engines that act by themselves, such as rotating a database's password, may reach what they are configured for")
+		if names := append(acting(x.proof.Mounts), x.proof.Unread...); len(names) > 0 {
+			return "", fmt.Errorf("%w: %s", ErrReaches, some(names))
+		}
+		x.log.Limit("the scratch server shares this machine's network, since this process may not make one")
 	}
 	if x.thin.leases > 0 {
 		x.log.Limit(fmt.Sprintf("%d leases were not loaded, or the scratch server would revoke those that have run out", x.thin.leases))

@@ -70,6 +70,18 @@ func TestTheSameClusterGoesBackBehindARekey(t *testing.T) {
 	}
 }
 
+// Without shares nobody looks, and the notes claim nothing that was not seen.
+func TestBehindARekeyWithoutSharesTheNotesSayThatNobodyLooked(t *testing.T) {
+	t.Parallel()
+	v := fixtures.VaultWith(t, five)
+	d := take(t, v)
+	rekey(t, v)
+	notes := strings.Join(load(t, &Target{Server: client(v), Replace: true}, d).Notes, "\n")
+	if !strings.Contains(notes, "is not sealed") || !strings.Contains(notes, "could not be recounted") || strings.Contains(notes, "unsealed itself") {
+		t.Errorf("notes: %s", notes)
+	}
+}
+
 // rekey gives v new unseal shares, as many as it had.
 func rekey(t *testing.T, v *fixtures.VaultServer) {
 	t.Helper()

@@ -46,7 +46,7 @@ func (s *settling) settle(ctx context.Context) ([]string, error) {
 	}
 	switch {
 	case s.opened == nil && len(nodes) == 0:
-		return []string{"the server unsealed itself with the restored keys; what is in it could not be recounted without unseal shares"}, nil
+		return []string{"the server has the restored keys and is not sealed; what is in it could not be recounted without unseal shares"}, nil
 	case s.opened == nil:
 		return s.leftSealed(), nil
 	}
@@ -146,12 +146,24 @@ func (s *settling) compareAsRoot(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	root := vaultapi.Auth{Method: vaultapi.MethodToken, Token: func() (string, error) { return token, nil }}
-	sess, err := s.target.Server.As(address, root).Login(ctx)
+	server := s.target.Server.As(address, root)
+	sess, err := server.Login(ctx)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, revokeUnused(ctx, server))
 	}
 	notes, err := s.compareBy(ctx, sess)
 	return notes, errors.Join(err, revoke(ctx, sess))
+}
+
+// revokeUnused ends a root token that could not be used, since ctx is over or the server was away for a moment.
+func revokeUnused(ctx context.Context, server *vaultapi.Server) error {
+	within, cancel := afterwards(ctx)
+	defer cancel()
+	sess, err := server.Login(within)
+	if err != nil {
+		return fmt.Errorf("a root token that was made to read the server back lives on, look for it among the token accessors and revoke it: %w", err)
+	}
+	return revoke(ctx, sess)
 }
 
 // revoke ends a root token that was made for a moment, and its session.

@@ -32,6 +32,7 @@ type tolerance struct {
 }
 
 func (t tolerance) covers(key string) bool {
+	key = within(key)
 	for _, v := range volatile {
 		if strings.HasPrefix(key, v.prefix) {
 			return true
@@ -46,6 +47,16 @@ func (t tolerance) covers(key string) bool {
 		return true
 	}
 	return t.otherVersion && hasAnyPrefix(key, rewritten)
+}
+
+// within is key as it is inside of its namespace, which has leases, tokens and tables of its own.
+func within(key string) string {
+	if rest, ok := strings.CutPrefix(key, "namespaces/"); ok {
+		if _, inner, ok := strings.Cut(rest, "/"); ok {
+			return inner
+		}
+	}
+	return key
 }
 
 func hasAnyPrefix(key string, prefixes []string) bool {

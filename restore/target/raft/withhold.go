@@ -6,13 +6,17 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"holdfast/restore"
+	"holdfast/restore/target/raft/barrier"
 	"holdfast/snapshot"
 	"holdfast/snapshot/source/raft"
 	"holdfast/snapshot/source/raft/archive"
@@ -25,7 +29,21 @@ import (
 // leads it would first look for the leader of production.
 var withheld = []string{"sys/expire/", "core/audit", "core/local-audit", "core/leader/", "core/lock"}
 
-func withholds(key string) bool { return hasAnyPrefix(key, withheld) }
+func withholds(key string) bool { return hasAnyPrefix(within(key), withheld) }
+
+// passive are the types of secrets engines that do nothing at other systems unless they are asked to.
+var passive = []string{"kv", "generic", "cubbyhole", "system", "identity", "token", "transit", "totp", "ssh", "pki"}
+
+// ErrReaches means that a scratch server would come up with engines that act by themselves, and a way to what they
+// act on: one for databases changes passwords in production as soon as the snapshot says that it is time to.
+var ErrReaches = errors.New("the snapshot has secrets engines that change other systems by themselves, and this process may not keep the scratch server off the network; run the drill as root or without unseal shares")
+
+// acting names the secrets engines that are not known to be passive, plugins of the user's own among them.
+func acting(mounts []barrier.Mount) []string {
+	return typed(slices.DeleteFunc(slices.Clone(mounts), func(m barrier.Mount) bool {
+		return slices.Contains(passive, strings.TrimPrefix(m.Type, "ns_"))
+	}))
+}
 
 // A thinning is state.bin without what is withheld: its length and sum, which come before it in the
 // archive or behind, are found in one pass, its bytes are made in another.

@@ -18,7 +18,8 @@
 //     snapshot, so a dump made while others write shows each secret as it was when its turn came,
 //     between the beginning (AsOf) and the end. Who needs one instant takes a raft snapshot.
 //   - Nothing is left out silently: what may not be listed or read is an error unless a pattern
-//     excludes it; a name that vanishes while the walk goes on is looked for again.
+//     excludes it; a name that vanishes while the walk goes on is looked for again. A mount that the
+//     snapshot before had and that is gone, or has less than half of its secrets, is a warning (compare.go).
 //   - Data is kept as the server wrote it, byte for byte; no number passes through a float here. (A
 //     server that itself reads KV v2 numbers as floats hands out what it makes of them.)
 //   - Of a deleted version, whose data the server hides, its state is kept; so of a destroyed one.

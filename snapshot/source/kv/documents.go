@@ -20,11 +20,11 @@ func (r *run) documents(ctx context.Context, d snapshot.Dump, mounts json.RawMes
 		return err
 	}
 	if !matchAny(r.exclude, AuthDocument) {
-		answer, err := r.session.Read(ctx, "sys/auth", nil)
+		raw, err := (&Reader{Session: r.session}).data(ctx, "sys/auth", nil)
 		if err != nil {
 			return fmt.Errorf("listing the auth methods for %s: %w", AuthDocument, err)
 		}
-		if err := r.document(ctx, d, AuthDocument, answer.Data); err != nil {
+		if err := r.document(ctx, d, AuthDocument, raw); err != nil {
 			return err
 		}
 	}
@@ -52,10 +52,16 @@ func (r *run) policies(ctx context.Context, d snapshot.Dump) error {
 	if err != nil {
 		return fmt.Errorf("listing the policies: %w", err)
 	}
+	if len(names) == 0 { // two are built in
+		return fmt.Errorf("listing the policies: %w", errNoData)
+	}
 	slices.Sort(names)
 	for _, name := range names {
 		stream := policyFolder + url.PathEscape(name)
-		if matchAny(r.exclude, stream) || name == "root" { // root has no text
+		if name == "root" { // it has no text
+			continue
+		}
+		if matchAny(r.exclude, stream) || matchAny(r.exclude, stream+".hcl") || matchAny(r.exclude, stream+".json") {
 			continue
 		}
 		if err := r.policy(ctx, d, name, stream); err != nil {

@@ -48,7 +48,7 @@ type Facts struct {
 	Deleted     int64           `json:"deleted,omitempty"`
 	Destroyed   int64           `json:"destroyed,omitempty"`
 	Excluded    int64           `json:"excluded,omitempty"` // secrets and folders that a pattern left out
-	Gone        int64           `json:"gone,omitempty"`     // secrets that were deleted while the walk went on
+	Gone        int64           `json:"gone,omitempty"`     // secrets and folders that were deleted while the walk went on
 }
 
 // Config are the settings of a KV v2 engine.

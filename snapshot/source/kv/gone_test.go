@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -149,5 +153,45 @@ func TestPolicyIsExcludedByTheNameOfItsStream(t *testing.T) {
 	src.Exclude = []string{"documents/policies/" + name + ".hcl"}
 	if dump(t, src).Bytes("documents/policies/"+name+".hcl") != nil {
 		t.Error("it is there")
+	}
+}
+
+// TestAnswerWithoutDataIsAnError has a proxy between that answers 200 and nothing, as balancers and wrapped answers do.
+func TestAnswerWithoutDataIsAnError(t *testing.T) {
+	s := shared.Get(t)
+	for _, version := range []int{1, 2} {
+		m := s.MountKV(t, version)
+		if version == 1 {
+			s.OK(t, http.MethodPost, m+"/a", map[string]any{"n": 1})
+		} else {
+			put(t, s, m, "a", map[string]any{"n": 1})
+		}
+		other := s.MountKV(t, 2)
+		put(t, s, other, "b", map[string]any{"n": 1})
+		for _, empty := range []string{`{}`, `{"request_id":"x","data":null,"wrap_info":{"token":"x"}}`} {
+			for _, what := range []string{"sys/mounts", "sys/auth", "sys/policies/acl", m, m + "/a", m + "/config", m + "/metadata", m + "/metadata/a"} {
+				src := source(t, s, policyFor([]string{m, other}, []string{m}), m, other)
+				upstream, err := url.Parse(s.Address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				proxy := httputil.NewSingleHostReverseProxy(upstream)
+				hit := false
+				front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if strings.TrimSuffix(r.URL.Path, "/") == "/v1/"+what {
+						hit = true
+						_, _ = io.WriteString(w, empty)
+						return
+					}
+					proxy.ServeHTTP(w, r)
+				}))
+				src.Server.Addresses = []string{front.URL}
+				err = src.Dump(t.Context(), &kvtest.Dump{})
+				front.Close()
+				if hit && err == nil {
+					t.Errorf("KV v%d: %s answered %s, and that made a dump", version, what, empty)
+				}
+			}
+		}
 	}
 }

@@ -83,6 +83,9 @@ func (r *Reader) List(ctx context.Context, folder string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if keys == nil { // a server says 404 of what is empty
+		return nil, fmt.Errorf("listing %s: %w", path, errNoData)
+	}
 	for _, key := range keys {
 		if key == "" || key == "/" {
 			return nil, fmt.Errorf("listing %s: a name is empty", path)

@@ -23,8 +23,8 @@ func (r *run) mount(ctx context.Context, d snapshot.Dump, s selection) (int64, e
 	if err := walk.run(ctx, w.write); err != nil {
 		return 0, fmt.Errorf("walking %s: %w", s.Path, err)
 	}
-	w.facts.Excluded, w.facts.Gone = walk.excluded, walk.gone
-	r.log.Debug("a KV mount was read", "source", s.Path, "secrets", w.secrets, "versions", w.facts.Versions, "gone", walk.gone)
+	w.facts.Excluded, w.facts.Gone = walk.excluded, walk.gone+walk.emptied
+	r.log.Debug("a KV mount was read", "source", s.Path, "secrets", w.secrets, "versions", w.facts.Versions, "gone", w.facts.Gone)
 	if err := lines.Seal(w.secrets, w.facts); err != nil {
 		return 0, err
 	}

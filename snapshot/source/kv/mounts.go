@@ -62,12 +62,12 @@ func (m *Mount) Configure(ctx context.Context, session *vaultapi.Session) error 
 	if m.Version == 1 {
 		return nil
 	}
-	answer, err := session.Read(ctx, m.Path+"/config", nil)
+	raw, err := (&Reader{Session: session, Mount: *m}).data(ctx, m.Path+"/config", nil)
 	if err != nil {
 		return fmt.Errorf("reading the settings of %s: %w", m.Path, err)
 	}
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, answer.Data); err != nil {
+	if err := json.Compact(&compact, raw); err != nil {
 		return fmt.Errorf("reading the settings of %s: %w", m.Path, err)
 	}
 	m.Config = compact.Bytes()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -31,6 +32,9 @@ const (
 
 // errMoved means that a version is not any more what the metadata said of it.
 var errMoved = errors.New("a version is not what the metadata said")
+
+// errNoData means that an answer says that all is well, and has nothing in it.
+var errNoData = errors.New("the answer has no data")
 
 // Secret reads one secret. If there is none the error matches vaultapi.ErrNotFound.
 //
@@ -61,22 +65,32 @@ func (r *Reader) Secret(ctx context.Context, path string) (*Secret, error) {
 }
 
 func (r *Reader) readV1(ctx context.Context, path string) (*Secret, error) {
-	answer, err := r.Session.Read(ctx, r.Mount.Path+"/"+path, nil)
+	data, err := r.data(ctx, r.Mount.Path+"/"+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	if !isObject(answer.Data) {
-		return nil, fmt.Errorf("reading %s/%s: the answer has no data", r.Mount.Path, path)
+	return &Secret{Path: path, Data: data}, nil
+}
+
+// data reads what is under "data" at path. An answer without it is none, whatever its status: it comes from
+// something between, or was wrapped.
+func (r *Reader) data(ctx context.Context, path string, query url.Values) (json.RawMessage, error) {
+	answer, err := r.Session.Read(ctx, path, query)
+	if err != nil {
+		return nil, err
 	}
-	return &Secret{Path: path, Data: answer.Data}, nil
+	if !isObject(answer.Data) || len(answer.Data) == len(answer.Body) {
+		return nil, fmt.Errorf("reading %s: %w", path, errNoData)
+	}
+	return answer.Data, nil
 }
 
 func (r *Reader) readV2(ctx context.Context, path string) (*Secret, error) {
-	answer, err := r.Session.Read(ctx, r.Mount.Path+"/metadata/"+path, nil)
+	raw, err := r.data(ctx, r.Mount.Path+"/metadata/"+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	s := &Secret{Path: path, Metadata: answer.Data}
+	s := &Secret{Path: path, Metadata: raw}
 	st, err := parseMetadata(s.Metadata)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s/%s: %w", r.Mount.Path, path, err)
@@ -105,12 +119,9 @@ func (r *Reader) readV2(ctx context.Context, path string) (*Secret, error) {
 // version is deleted.
 func (r *Reader) version(ctx context.Context, path string, v VersionState) (json.RawMessage, error) {
 	query := url.Values{"version": {strconv.FormatUint(v.Number, 10)}}
-	answer, err := r.Session.Read(ctx, r.Mount.Path+"/data/"+path, query)
+	raw, err := r.data(ctx, r.Mount.Path+"/data/"+path, query)
 	if errors.Is(err, vaultapi.ErrNotFound) {
-		if v.Deletion != "" {
-			return nil, nil
-		}
-		return nil, errMoved
+		return nil, r.ended(ctx, path, v)
 	}
 	if err != nil {
 		return nil, err
@@ -124,7 +135,7 @@ func (r *Reader) version(ctx context.Context, path string, v VersionState) (json
 			Version   uint64 `json:"version"`
 		} `json:"metadata"`
 	}
-	if err := json.Unmarshal(answer.Data, &got); err != nil {
+	if err := json.Unmarshal(raw, &got); err != nil {
 		return nil, fmt.Errorf("reading %s/%s: understanding the answer: %w", r.Mount.Path, path, err)
 	}
 	m := got.Metadata
@@ -135,6 +146,35 @@ func (r *Reader) version(ctx context.Context, path string, v VersionState) (json
 		return nil, fmt.Errorf("reading %s/%s: version %d has no data and is not deleted", r.Mount.Path, path, v.Number)
 	}
 	return got.Data, nil
+}
+
+// ended returns nil if a version that the server does not give out is deleted as the metadata said. One that
+// was to be deleted later is that only if the metadata still says so: then its time has come by the server's
+// clock. Else somebody deleted it before, and the time that was read is not the one that holds.
+func (r *Reader) ended(ctx context.Context, path string, v VersionState) error {
+	switch {
+	case v.Deletion == "":
+		return errMoved
+	case deleted(v.Deletion, time.Now()):
+		return nil
+	}
+	raw, err := r.data(ctx, r.Mount.Path+"/metadata/"+path, nil)
+	if errors.Is(err, vaultapi.ErrNotFound) {
+		return errMoved
+	}
+	if err != nil {
+		return err
+	}
+	st, err := parseMetadata(raw)
+	if err != nil {
+		return fmt.Errorf("reading %s/%s: %w", r.Mount.Path, path, err)
+	}
+	if !slices.ContainsFunc(st.Versions, func(now VersionState) bool {
+		return now.Number == v.Number && now.Created == v.Created && now.Deletion == v.Deletion && !now.Destroyed
+	}) {
+		return errMoved
+	}
+	return nil
 }
 
 // deleted reports whether a time of deletion lies before t.

@@ -109,15 +109,20 @@ func (r *run) dump(ctx context.Context, d snapshot.Dump) error {
 		return err
 	}
 	var secrets int64
+	counts := map[string]int64{} // by mount
 	for _, m := range mounts {
 		n, err := r.mount(ctx, d, m)
 		if err != nil {
 			return err
 		}
 		secrets += n
+		counts[m.Path] = n
 	}
 	if secrets == 0 {
 		return fmt.Errorf("%w: no secret in %d KV mounts", ErrEmpty, len(mounts))
+	}
+	if err := compare(ctx, d, counts); err != nil {
+		return err
 	}
 	if err := r.documents(ctx, d, raw); err != nil {
 		return err

@@ -24,7 +24,8 @@ type walk struct {
 	slots    chan struct{}
 	found    chan *finding // in order; its capacity is the window
 	excluded int64
-	gone     int64
+	gone     int64 // secrets; collect counts
+	emptied  int64 // folders; begin counts
 }
 
 // A finding is a secret that was listed, or a root that may be a secret or not.
@@ -97,14 +98,21 @@ func (w *walk) begin(ctx context.Context) error {
 	return w.folder(ctx, "", keys, true)
 }
 
-// there looks whether a path is a secret, a folder, both or neither.
+// there looks whether a path is a secret, a folder, both or neither. What of them is excluded is not
+// looked at: the rights to it may be lacking.
 func (w *walk) there(ctx context.Context, path string) ([]string, error) {
 	var keys []string
-	_, err := w.get(ctx, path)
-	if err == nil {
-		keys = append(keys, path)
-	} else if !errors.Is(err, vaultapi.ErrNotFound) {
-		return nil, err
+	full := w.Mount.Path + "/" + path
+	if !matchAny(w.exclude, full) {
+		_, err := w.get(ctx, path)
+		if err == nil {
+			keys = append(keys, path)
+		} else if !errors.Is(err, vaultapi.ErrNotFound) {
+			return nil, refused(err, "="+full)
+		}
+	}
+	if coversAny(w.exclude, full) {
+		return keys, nil
 	}
 	below, err := w.list(ctx, path+"/")
 	if len(below) > 0 {
@@ -126,6 +134,9 @@ func (w *walk) folder(ctx context.Context, folder string, keys []string, root bo
 			continue
 		}
 		below, err := ahead()
+		if err == nil && len(below) == 0 {
+			below, err = w.confirmEmpty(ctx, folder, key, root)
+		}
 		if err != nil {
 			return err
 		}
@@ -149,6 +160,29 @@ func (w *walk) keep(folder string, keys []string) []string {
 	}
 	slices.Sort(kept)
 	return slices.Compact(kept)
+}
+
+// confirmEmpty returns the keys of a folder that was listed and then had none: its last secret was deleted
+// meanwhile, which the folder it is in has to confirm. Else all below it would be missing in silence.
+func (w *walk) confirmEmpty(ctx context.Context, folder, key string, root bool) ([]string, error) {
+	for range 2 {
+		beside := []string{}
+		var err error
+		if !root { // a root had keys a moment ago, and what it is in may not be listed
+			if beside, err = w.list(ctx, folder); err != nil {
+				return nil, err
+			}
+		}
+		if !slices.Contains(beside, key) {
+			w.emptied++
+			return nil, nil
+		}
+		below, err := w.list(ctx, folder+key)
+		if err != nil || len(below) > 0 {
+			return below, err
+		}
+	}
+	return nil, fmt.Errorf("listing %s/%q: %w", w.Mount.Path, folder+key, ErrHidden)
 }
 
 // find has one secret read. It waits while the window is full.

@@ -20,7 +20,7 @@
 //     acting twice does no harm: reads, lists, deletions and Put. Write is never sent twice. The whole time
 //     is bounded: a few tries, or Server.LeaderWait while the cluster elects a leader.
 //   - io.EOF of a download is the end of what the server sent. A connection that is cut, or that
-//     stands still for Server.Stall, is an error.
+//     stands still for Server.Stall, is an error. So is an upload that the server takes nothing of.
 //   - Errors hold the operation, the path, the status and the server's own messages; never a
 //     token, a body or anything of a login.
 //   - Nothing is read from the environment: no address, no token, no proxy.

@@ -22,7 +22,7 @@ type Server struct {
 
 	Timeout    time.Duration // of one request; 0: 1 m
 	LeaderWait time.Duration // how long to wait while a leader is being elected; 0: 30 s
-	Stall      time.Duration // how long a download may stand still; 0: 5 m
+	Stall      time.Duration // how long a download or upload may stand still; 0: 5 m
 	Rate       float64       // requests a second; 0: no limit
 	Log        *slog.Logger  // nil discards
 

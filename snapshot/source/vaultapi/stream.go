@@ -25,8 +25,9 @@ func (s *Session) Download(ctx context.Context, path string) (io.ReadCloser, err
 }
 
 // Upload sends all of from to path. It is sent once, to the node that is active by its own account a moment
-// before, since from cannot be read again. A nil error means that the server took it. When Upload returns,
-// nothing reads from any more.
+// before, since from cannot be read again. A nil error means that the server took it. A server that takes no
+// byte for Server.Stall, or says nothing for long after the last one, is given up. When Upload returns, nothing
+// reads from any more.
 func (s *Session) Upload(ctx context.Context, path string, from io.Reader) error {
 	r := request{method: http.MethodPost, op: "uploading to", path: path}
 	if s.broken != nil {
@@ -36,15 +37,31 @@ func (s *Session) Upload(ctx context.Context, path string, from io.Reader) error
 		return fmt.Errorf("%s %s: %w", r.op, r.path, err)
 	}
 	c, node := s.at()
-	body := &watchedBody{r: from}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	body := &watchedBody{r: from, limit: s.server.stall()}
+	body.silence = time.AfterFunc(body.limit, func() { cancel(errStalled) })
+	defer body.silence.Stop()
 	resp, err := s.raw(ctx, c, node, r, body)
 	if broken := body.end(); broken != nil { // why the request ended; the transport may say it in its own words
 		return errors.Join(fmt.Errorf("%s %s: %w", r.op, r.path, broken), closeBody(resp))
 	}
 	if err != nil {
-		return unreachable(r, err)
+		return unreachable(r, stalled(ctx, err))
 	}
 	return answered(r, resp)
+}
+
+// answerWait is how long a server may take for its answer after it has all of an upload, which it proves and
+// writes to its disk before.
+const answerWait = 30 * time.Minute
+
+// stalled returns that nothing came or went, if that is what ended ctx, and err otherwise.
+func stalled(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
+		return cause
+	}
+	return err
 }
 
 // stillActive goes to the node that is active now. A standby would not take an upload.
@@ -64,8 +81,12 @@ func (s *Session) stillActive(ctx context.Context) error {
 }
 
 // A watchedBody remembers the error that its reader gave. The transport may read on for a while after the
-// request has ended: from end on it gets nothing more, so that the caller has its reader back.
+// request has ended: from end on it gets nothing more, so that the caller has its reader back. Between two
+// reads silence runs: the server is taking what the first one gave.
 type watchedBody struct {
+	silence *time.Timer
+	limit   time.Duration
+
 	mu    sync.Mutex
 	r     io.Reader
 	err   error
@@ -78,8 +99,14 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	if b.ended {
 		return 0, io.ErrClosedPipe
 	}
+	b.silence.Stop()
 	n, err := b.r.Read(p)
-	if err != nil && err != io.EOF {
+	switch {
+	case err == nil:
+		b.silence.Reset(b.limit)
+	case err == io.EOF:
+		b.silence.Reset(answerWait)
+	default:
 		b.err = err
 	}
 	return n, err

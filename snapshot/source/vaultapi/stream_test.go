@@ -99,6 +99,45 @@ func TestUploadReachesTheServerWhole(t *testing.T) {
 	}
 }
 
+func TestUploadThatIsNotTakenFails(t *testing.T) {
+	n := newNode(t)
+	release := make(chan struct{})
+	n.broken = func(_ http.ResponseWriter, r *http.Request, asked int64) bool {
+		if asked == 1 {
+			<-release
+		}
+		_, err := io.Copy(io.Discard, r.Body)
+		return err == nil
+	}
+	defer close(release)
+	s := n.server()
+	s.Stall = 300 * time.Millisecond
+	sess := login(t, s)
+	done := make(chan error, 1)
+	go func() { done <- sess.Upload(t.Context(), "raw", endless{}) }()
+	select {
+	case err := <-done:
+		wants(t, err, errStalled, "uploading to raw")
+		wants(t, err, ErrUnreachable)
+	case <-time.After(10 * time.Second):
+		t.Fatal("the upload waits for ever")
+	}
+	slow := io.MultiReader(strings.NewReader("some"), waiting(3*s.Stall), strings.NewReader("more"))
+	must(t, sess.Upload(t.Context(), "raw", slow)) // it is the reader that takes its time, not the server
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// waiting ends after some time.
+type waiting time.Duration
+
+func (w waiting) Read([]byte) (int, error) {
+	time.Sleep(time.Duration(w))
+	return 0, io.EOF
+}
+
 func TestUploadGoesToTheNodeThatIsActiveNow(t *testing.T) {
 	old, next := newNode(t), newNode(t)
 	next.set(old.URL, false)
