@@ -52,6 +52,8 @@ type Loaded struct {
 	Place   string         `json:"place,omitempty"` // where, for people; never a secret
 	Streams []LoadedStream `json:"streams"`
 	Notes   []string       `json:"notes,omitempty"` // e.g. owners that could not be set
+	// Unsealed means that unseal shares opened the dump of a cluster, and every entry with them.
+	Unsealed bool `json:"unsealed,omitempty"`
 }
 
 // A LoadedStream is one stream as it was recounted.

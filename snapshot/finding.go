@@ -42,9 +42,10 @@ type Finding struct {
 	Objects    int         `json:"objects"` // that were checked
 	Bytes      int64       `json:"bytes"`   // stored bytes that were checked
 	Rows       int64       `json:"rows,omitempty"`
-	Drill      *Drill      `json:"drill,omitempty"`  // of level restore
-	Damage     []Complaint `json:"damage,omitempty"` // at most maxComplaints
-	More       int         `json:"more,omitempty"`   // complaints beyond those
+	Unsealed   bool        `json:"unsealed,omitempty"` // unseal shares opened every entry of a cluster's storage
+	Drill      *Drill      `json:"drill,omitempty"`    // of level restore
+	Damage     []Complaint `json:"damage,omitempty"`   // at most maxComplaints
+	More       int         `json:"more,omitempty"`     // complaints beyond those
 	Signer     string      `json:"-"`
 }
 

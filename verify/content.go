@@ -62,6 +62,7 @@ func (v *Verifier) read(ctx context.Context, m *snapshot.Manifest, list []pack.I
 		f.Rows += st.Rows
 	}
 	c.notes = append(c.notes, l.Notes...)
+	f.Unsealed = l.Unsealed
 	return nil
 }
 

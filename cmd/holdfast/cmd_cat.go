@@ -97,7 +97,7 @@ func (o catOptions) open(ctx context.Context, snap *restore.Snapshot, stream str
 
 // openSnapshot finds and opens a snapshot for reading.
 func (s *session) openSnapshot(ctx context.Context, vault, name string, files []string) (*restore.Snapshot, error) {
-	ids, err := s.identities(files)
+	ids, err := s.identities(ctx, files)
 	if err != nil {
 		return nil, err
 	}

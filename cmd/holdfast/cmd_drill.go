@@ -98,7 +98,7 @@ func (a *app) drill(ctx context.Context, names []string, o drillOptions) error {
 		return err
 	}
 	v := s.verifier(snapshot.LevelRestore)
-	if v.Identities, err = s.identities(o.identities); err != nil {
+	if v.Identities, err = s.identities(ctx, o.identities); err != nil {
 		return err
 	}
 	if v.Signer == nil {

@@ -112,7 +112,7 @@ func (a *app) restore(ctx context.Context, name string, o restoreOptions) error 
 	if err != nil {
 		return err
 	}
-	ids, err := s.identities(o.identities)
+	ids, err := s.identities(ctx, o.identities)
 	if err != nil {
 		return err
 	}

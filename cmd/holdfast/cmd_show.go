@@ -84,7 +84,7 @@ func (s *session) describe(ctx context.Context, m *snapshot.Manifest, files []st
 // asked for them by an identity.
 func (s *session) privateStreams(ctx context.Context, m *snapshot.Manifest, files []string) ([]snapshot.StreamInfo, error) {
 	if len(files) > 0 {
-		ids, err := s.identities(files)
+		ids, err := s.identities(ctx, files)
 		if err != nil {
 			return nil, err
 		}
@@ -154,6 +154,9 @@ func findingText(f snapshot.Finding) string {
 	}
 	if f.Sample > 0 && f.Sample < 100 {
 		verdict += fmt.Sprintf(", a sample of %d %%", f.Sample)
+	}
+	if f.Unsealed {
+		verdict += ", opened by unseal shares"
 	}
 	if f.Drill != nil && f.Drill.Checks > 0 {
 		verdict += fmt.Sprintf(", %d of %d checks", f.Drill.Checks-f.Drill.Failed, f.Drill.Checks)

@@ -89,7 +89,7 @@ func (a *app) verify(ctx context.Context, ids []string, o verifyOptions) error {
 		a.warn("there is no host key here, so what is found is not stored", "")
 	}
 	if o.level == snapshot.LevelContent {
-		if v.Identities, err = s.identities(o.identities); err != nil {
+		if v.Identities, err = s.identities(ctx, o.identities); err != nil {
 			return err
 		}
 	}

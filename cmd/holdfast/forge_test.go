@@ -72,7 +72,7 @@ func openEpoch(ts *testscript.TestScript, path string) *age.HybridIdentity {
 	doc, _, _ := strings.Cut(ts.ReadFile(path), "\n")
 	var epoch struct{ Identity string }
 	ts.Check(json.Unmarshal([]byte(doc), &epoch))
-	ids, err := (&session{}).identities([]string{ts.MkAbs("identity.txt")})
+	ids, err := (&session{}).identities(context.Background(), []string{ts.MkAbs("identity.txt")})
 	ts.Check(err)
 	r, err := age.Decrypt(armor.NewReader(strings.NewReader(epoch.Identity)), ids...)
 	ts.Check(err)

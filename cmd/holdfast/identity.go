@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"errors"
@@ -15,7 +16,6 @@ import (
 	"filippo.io/age/armor"
 	"filippo.io/age/plugin"
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/term"
 )
 
 // errNeedIdentity means that a command that decrypts was given no identity.
@@ -26,7 +26,7 @@ const maxIdentityFile = 64 << 10
 // identities reads the identity files of -i: age identities, plugin identities, an SSH private
 // key, or any of these encrypted with a passphrase, which is asked for on the terminal. A file
 // called - is standard input.
-func (s *session) identities(paths []string) ([]age.Identity, error) {
+func (s *session) identities(ctx context.Context, paths []string) ([]age.Identity, error) {
 	if len(paths) == 0 {
 		return nil, errNeedIdentity
 	}
@@ -36,7 +36,7 @@ func (s *session) identities(paths []string) ([]age.Identity, error) {
 			return nil, &usage{message: "-i takes the file of an identity, and was given an identity itself",
 				hint: "write it to a file that only you can read; the shell's history has it now"}
 		}
-		ids, err := s.identityFile(path)
+		ids, err := s.identityFile(ctx, path)
 		if err != nil {
 			return nil, fmt.Errorf("reading identity file %s: %w", path, err)
 		}
@@ -51,7 +51,7 @@ func isIdentity(text string) bool {
 	return strings.HasPrefix(text, "AGE-SECRET-KEY-") || strings.HasPrefix(text, "AGE-PLUGIN-")
 }
 
-func (s *session) identityFile(path string) ([]age.Identity, error) {
+func (s *session) identityFile(ctx context.Context, path string) ([]age.Identity, error) {
 	in := s.stdin
 	if path != "-" {
 		f, err := openSecretFile(path)
@@ -69,12 +69,12 @@ func (s *session) identityFile(path string) ([]age.Identity, error) {
 		return nil, errors.New("too large to be one")
 	}
 	if isEncrypted(b) {
-		if b, err = decryptIdentities(path, b); err != nil {
+		if b, err = decryptIdentities(ctx, path, b); err != nil {
 			return nil, err
 		}
 	}
 	if bytes.Contains(b, []byte("-----BEGIN")) {
-		id, err := sshIdentity(path, b)
+		id, err := sshIdentity(ctx, path, b)
 		if err != nil {
 			return nil, err
 		}
@@ -85,7 +85,7 @@ func (s *session) identityFile(path string) ([]age.Identity, error) {
 
 // sshIdentity reads an SSH private key. Its passphrase is asked for at once, so that a wrong one
 // is told as such, and not as a snapshot that does not open.
-func sshIdentity(path string, b []byte) (age.Identity, error) {
+func sshIdentity(ctx context.Context, path string, b []byte) (age.Identity, error) {
 	id, err := agessh.ParseIdentity(b)
 	if locked := (*ssh.PassphraseMissingError)(nil); !errors.As(err, &locked) {
 		if err != nil {
@@ -93,7 +93,7 @@ func sshIdentity(path string, b []byte) (age.Identity, error) {
 		}
 		return id, nil
 	}
-	pass, err := askPassphrase(path)
+	pass, err := askPassphrase(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +160,8 @@ func isEncrypted(b []byte) bool {
 // maxWork bounds scrypt on a file that may be hostile: 2^18 takes about a second.
 const maxWork = 20
 
-func decryptIdentities(path string, b []byte) ([]byte, error) {
-	pass, err := askPassphrase(path)
+func decryptIdentities(ctx context.Context, path string, b []byte) ([]byte, error) {
+	pass, err := askPassphrase(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -182,14 +182,14 @@ func decryptIdentities(path string, b []byte) ([]byte, error) {
 }
 
 // askPassphrase asks on the terminal, even where standard input is something else.
-func askPassphrase(path string) ([]byte, error) {
+func askPassphrase(ctx context.Context, path string) ([]byte, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
 		return nil, errors.New("it is encrypted with a passphrase, and there is no terminal to ask for it")
 	}
 	defer tty.Close()
 	fmt.Fprintf(tty, "Passphrase of %s: ", path)
-	pass, err := term.ReadPassword(int(tty.Fd()))
+	pass, err := readUnseen(ctx, tty)
 	fmt.Fprintln(tty)
 	if err != nil {
 		return nil, fmt.Errorf("asking for its passphrase: %w", err)

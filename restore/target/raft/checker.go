@@ -46,7 +46,7 @@ func (c Checker) check(ctx context.Context, d restore.Dump) (restore.Loaded, err
 	if proof.Entries != w.entries {
 		return restore.Loaded{}, snapshot.Damaged(raft.StateName, "%d entries were proven, and it has %d", proof.Entries, w.entries)
 	}
-	loaded.Notes = append(loaded.Notes, remarks(proof)...)
+	loaded.Notes, loaded.Unsealed = append(loaded.Notes, remarks(proof)...), true
 	return loaded, nil
 }
 
