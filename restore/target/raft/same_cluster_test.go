@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"holdfast/fixtures"
+	"holdfast/restore"
 	"holdfast/restore/target/raft/barrier"
 )
 
@@ -22,13 +23,31 @@ func TestTheSameClusterGoesBackAndStaysUnsealed(t *testing.T) {
 		if shares {
 			target.Shares = sharesOf(v, 1, 2, 3)
 		}
-		loaded := load(t, target, d)
+		loaded := goBack(t, target, d, v)
 		if got := v.OK(t, http.MethodGet, path, nil)["data"].(map[string]any)["v"]; got != "before" {
 			t.Errorf("shares %t: the secret is %v", shares, got)
 		}
 		if notes := strings.Join(loaded.Notes, "\n"); !strings.Contains(notes, "came back byte for byte") || strings.Contains(notes, "sealed") {
 			t.Errorf("shares %t: notes: %s", shares, notes)
 		}
+	}
+}
+
+// goBack loads d. Now and then, on a machine that is busy, a server seals itself while it takes up its
+// work again; without shares that is an error, and rightly so.
+func goBack(t *testing.T, target *Target, d restore.Dump, v *fixtures.VaultServer) restore.Loaded {
+	t.Helper()
+	for try := 1; ; try++ {
+		loaded, err := restore.Run(t.Context(), d, target)
+		if err == nil {
+			return loaded
+		}
+		_, status := v.API(t, http.MethodGet, "sys/seal-status", nil)
+		if !errors.Is(err, ErrReplaced) || status["sealed"] != true || try == 3 {
+			t.Fatalf("restoring: %v; the server says %v", err, status)
+		}
+		t.Logf("the server sealed itself: %v", err)
+		v.Unseal(t)
 	}
 }
 
@@ -95,5 +114,29 @@ func rekey(t *testing.T, v *fixtures.VaultServer) {
 		keys, err := decodeKeys([]string{key.(string)})
 		must(t, err)
 		v.Keys = append(v.Keys, keys[0])
+	}
+}
+
+// A server that cannot take up its work after the storage was replaced under it seals itself.
+func TestAServerThatSealedItselfMeanwhileIsUnsealedOnceMore(t *testing.T) {
+	t.Parallel()
+	v := fixtures.VaultWith(t, five)
+	d := take(t, v)
+	target := &Target{Server: client(v), Shares: sharesOf(v, 1, 2, 3)}
+	sess, err := target.Server.Login(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := open(t.Context(), d, target.Shares)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Seal(t)
+	address, err := (&settling{target: target, sess: sess, opened: o}).active(t.Context())
+	if err != nil || address != v.Address {
+		t.Fatalf("%q leads: %v", address, err)
+	}
+	if err := sess.Close(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"holdfast/restore"
@@ -117,19 +118,30 @@ func (s *settling) unseal(ctx context.Context, address string) error {
 	return nil
 }
 
-// active waits until one of the nodes leads.
+// active waits until one of the nodes leads. One that sealed itself meanwhile is unsealed once more: a
+// server does so if it cannot take up its work again after the storage was put in place under it.
 func (s *settling) active(ctx context.Context) (address string, err error) {
+	var seen []string
 	err = poll(ctx, electTime, func() (bool, error) {
+		seen = seen[:0]
 		for _, a := range s.nodes() {
-			if st, err := s.target.Server.Status(ctx, a); err == nil && st.Active {
+			st, err := s.target.Server.Status(ctx, a)
+			switch {
+			case err != nil:
+				seen = append(seen, err.Error())
+			case st.Active:
 				address = a
 				return true, nil
+			case st.Sealed && s.opened != nil:
+				seen = append(seen, fmt.Sprintf("%s is sealed (%v)", a, s.unseal(ctx, a)))
+			default:
+				seen = append(seen, fmt.Sprintf("%s is a standby of %s", a, name(st.LeaderAddress)))
 			}
 		}
 		return false, nil
 	})
 	if err != nil {
-		return "", fmt.Errorf("waiting until a node leads, for which most of them have to be unsealed: %w", err)
+		return "", fmt.Errorf("waiting until a node leads, for which most of them have to be unsealed: %w: %s", err, strings.Join(seen, "; "))
 	}
 	return address, nil
 }
