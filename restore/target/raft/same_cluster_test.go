@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"holdfast/fixtures"
-	"holdfast/restore"
 	"holdfast/restore/target/raft/barrier"
 )
 
@@ -23,31 +22,13 @@ func TestTheSameClusterGoesBackAndStaysUnsealed(t *testing.T) {
 		if shares {
 			target.Shares = sharesOf(v, 1, 2, 3)
 		}
-		loaded := goBack(t, target, d, v)
+		loaded := load(t, target, d)
 		if got := v.OK(t, http.MethodGet, path, nil)["data"].(map[string]any)["v"]; got != "before" {
 			t.Errorf("shares %t: the secret is %v", shares, got)
 		}
 		if notes := strings.Join(loaded.Notes, "\n"); !strings.Contains(notes, "came back byte for byte") || strings.Contains(notes, "sealed") {
 			t.Errorf("shares %t: notes: %s", shares, notes)
 		}
-	}
-}
-
-// goBack loads d. Now and then, on a machine that is busy, a server seals itself while it takes up its
-// work again; without shares that is an error, and rightly so.
-func goBack(t *testing.T, target *Target, d restore.Dump, v *fixtures.VaultServer) restore.Loaded {
-	t.Helper()
-	for try := 1; ; try++ {
-		loaded, err := restore.Run(t.Context(), d, target)
-		if err == nil {
-			return loaded
-		}
-		_, status := v.API(t, http.MethodGet, "sys/seal-status", nil)
-		if !errors.Is(err, ErrReplaced) || status["sealed"] != true || try == 3 {
-			t.Fatalf("restoring: %v; the server says %v", err, status)
-		}
-		t.Logf("the server sealed itself: %v", err)
-		v.Unseal(t)
 	}
 }
 

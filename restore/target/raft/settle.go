@@ -118,8 +118,8 @@ func (s *settling) unseal(ctx context.Context, address string) error {
 	return nil
 }
 
-// active waits until one of the nodes leads. One that sealed itself meanwhile is unsealed once more: a
-// server does so if it cannot take up its work again after the storage was put in place under it.
+// active waits until one of the nodes leads. One that is sealed by then is unsealed once more: a server
+// seals itself if it cannot take up its work again after the storage was put in place under it.
 func (s *settling) active(ctx context.Context) (address string, err error) {
 	var seen []string
 	err = poll(ctx, electTime, func() (bool, error) {
