@@ -226,22 +226,3 @@ func unsealing(kind string, s shares) (restore.Checker, error) {
 	}
 	return rafttarget.Checker{Shares: s}, nil
 }
-
-// openSeal proves that shares open a Raft snapshot, and reads no more of it than that takes.
-func openSeal(ctx context.Context, d restore.Dump, s shares) (*barrier.Seal, error) {
-	given, err := s()
-	if err != nil {
-		return nil, err
-	}
-	r, err := d.Open(ctx, raft.StateName)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	seal, err := barrier.ReadSeal(r)
-	if err != nil {
-		return nil, err
-	}
-	_, err = seal.Unseal(given)
-	return seal, err
-}

@@ -14,6 +14,7 @@ import (
 
 	"holdfast/cmd/holdfast/config"
 	"holdfast/restore"
+	rafttarget "holdfast/restore/target/raft"
 	"holdfast/restore/target/raft/barrier"
 	"holdfast/snapshot/source/kv"
 	"holdfast/snapshot/source/raft"
@@ -119,25 +120,11 @@ func (s *session) library(ctx context.Context, snap *restore.Snapshot, unseal []
 type raftLibrary struct{ *barrier.KV }
 
 func openBarrier(ctx context.Context, d restore.Dump, s shares) (library, error) {
-	given, err := s()
+	_, keyring, err := rafttarget.Unseal(ctx, d, s)
 	if err != nil {
 		return nil, err
 	}
-	open := func() (io.ReadCloser, error) { return d.Open(ctx, raft.StateName) }
-	r, err := open()
-	if err != nil {
-		return nil, err
-	}
-	seal, err := barrier.ReadSeal(r)
-	r.Close()
-	if err != nil {
-		return nil, err
-	}
-	keyring, err := seal.Unseal(given)
-	if err != nil {
-		return nil, err
-	}
-	secrets, err := keyring.KV(ctx, open, nil)
+	secrets, err := keyring.KV(ctx, func() (io.ReadCloser, error) { return d.Open(ctx, raft.StateName) }, nil)
 	return raftLibrary{secrets}, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast/cmd/holdfast/config"
+	rafttarget "holdfast/restore/target/raft"
 )
 
 type keyCheckOptions struct {
@@ -56,7 +57,7 @@ func (a *app) checkKey(ctx context.Context, name string, o keyCheckOptions) erro
 	if m.Kind != config.KindRaft {
 		return misuse(fmt.Errorf("--unseal is for vaults of kind %s; %s is of kind %s", config.KindRaft, m.Vault, m.Kind))
 	}
-	seal, err := openSeal(ctx, snap, s.sharesFrom(ctx, o.unseal, config.Secret{}))
+	seal, _, err := rafttarget.Unseal(ctx, snap, s.sharesFrom(ctx, o.unseal, config.Secret{}))
 	if err != nil {
 		return fmt.Errorf("snapshot %s of %s: %w", m.ID, m.Vault, err)
 	}

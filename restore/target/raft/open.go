@@ -21,8 +21,18 @@ func readSeal(ctx context.Context, d restore.Dump) (*barrier.Seal, error) {
 
 // An opened dump is one that its unseal shares open.
 type opened struct {
+	seal   *barrier.Seal
 	shares barrier.Shares
 	keys   *barrier.Keyring
+}
+
+// Unseal opens the seal of a dump with the shares that get returns, and reads no more of it than that takes.
+func Unseal(ctx context.Context, d restore.Dump, get func() (barrier.Shares, error)) (*barrier.Seal, *barrier.Keyring, error) {
+	o, err := open(ctx, d, get)
+	if err != nil {
+		return nil, nil, err
+	}
+	return o.seal, o.keys, nil
 }
 
 // open gets the shares and proves that they open the dump. It answers nil if there are none to get.
@@ -42,7 +52,7 @@ func open(ctx context.Context, d restore.Dump, get func() (barrier.Shares, error
 	if err != nil {
 		return nil, fmt.Errorf("opening the snapshot with the unseal shares: %w", err)
 	}
-	return &opened{shares, keys}, nil
+	return &opened{seal, shares, keys}, nil
 }
 
 // prove authenticates every entry of the dump.
