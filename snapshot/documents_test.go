@@ -110,6 +110,24 @@ func TestAManifestWithImpossibleNumbersIsDamage(t *testing.T) {
 	}
 }
 
+func TestATurnedBitInASignedDocumentShows(t *testing.T) {
+	for range 4 { // what the last letter of a signature is, chance decides
+		h, trust := hostKey(t)
+		id := NewID(time.Now())
+		b, err := sign(manifestOf(id), h.Signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for bit := range 8 * len(b) {
+			b[bit/8] ^= 1 << (bit % 8)
+			if _, err := parseManifest(b, "REPOSITORY", "v", id, trust); err == nil {
+				t.Errorf("bit %d of %d is turned: %q", bit, 8*len(b), b)
+			}
+			b[bit/8] ^= 1 << (bit % 8)
+		}
+	}
+}
+
 func TestContentsWithHostileTablesAreRefused(t *testing.T) {
 	m := manifestOf(NewID(time.Now()))
 	good := func() *Contents {

@@ -2,11 +2,13 @@ package snapshot
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -70,6 +72,9 @@ func (t Trust) openNote(b []byte, doc any) (string, error) {
 	if errors.As(err, &unverified) {
 		return "", fmt.Errorf("%w (signed by %s)", ErrUntrusted, signers(unverified.Note))
 	}
+	if err == nil {
+		err = canonical(n)
+	}
 	if err != nil {
 		return "", fmt.Errorf("checking its signature: %w", err)
 	}
@@ -77,6 +82,17 @@ func (t Trust) openNote(b []byte, doc any) (string, error) {
 		return "", fmt.Errorf("decoding it: %w", err)
 	}
 	return n.Sigs[0].Name, nil
+}
+
+// canonical is an error if signatures are written in another way than ours: the last letter of one has two bits
+// that say nothing, and a document with one of them turned is not the one that was stored.
+func canonical(n *note.Note) error {
+	for _, s := range slices.Concat(n.Sigs, n.UnverifiedSigs) {
+		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
+			return fmt.Errorf("that of %s: %w", s.Name, err)
+		}
+	}
+	return nil
 }
 
 func signers(n *note.Note) string {
