@@ -42,7 +42,7 @@ func (k *Keyring) open(dst []byte, e state.Entry) ([]byte, error) {
 		return nil, fmt.Errorf("%w: it has %d bytes", ErrUnauthentic, len(e.Value))
 	}
 	if e.Key == keyringKey {
-		return openValue(dst, k.root, e.Key, e.Value)
+		return openKeyring(dst, k.root, e.Value)
 	}
 	term := binary.BigEndian.Uint32(e.Value)
 	aead, ok := k.terms[term]
@@ -54,7 +54,7 @@ func (k *Keyring) open(dst []byte, e state.Entry) ([]byte, error) {
 
 // A value is the term of its key, a version, a nonce, and what AES-GCM made. From version 2 on, the
 // key it is stored at is authenticated with it.
-const termSize, headSize = 4, 4 + 1
+const termSize, headSize, firstTerm = 4, 4 + 1, 1
 
 func openValue(dst []byte, aead cipher.AEAD, key string, value []byte) ([]byte, error) {
 	if len(value) < headSize+aead.NonceSize()+aead.Overhead() {
@@ -76,13 +76,22 @@ func openValue(dst []byte, aead cipher.AEAD, key string, value []byte) ([]byte, 
 	return plain, nil
 }
 
+// openKeyring opens the value at keyringKey. The key of that is of no term. Servers write the first one always,
+// and refuse any other; nothing that is authenticated says so.
+func openKeyring(dst []byte, root cipher.AEAD, value []byte) ([]byte, error) {
+	if len(value) >= termSize && binary.BigEndian.Uint32(value) != firstTerm {
+		return nil, fmt.Errorf("%w: it is of term %d", ErrUnauthentic, binary.BigEndian.Uint32(value))
+	}
+	return openValue(dst, root, keyringKey, value)
+}
+
 // newKeyring opens the value at keyringKey with the root key.
 func newKeyring(root, value []byte) (*Keyring, error) {
 	aead, err := newAEAD(root)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := openValue(nil, aead, keyringKey, value)
+	plain, err := openKeyring(nil, aead, value)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,22 @@ func TestATurnedBitInAnyEntryIsDamageThatNamesIt(t *testing.T) {
 	}
 }
 
+// Nothing authenticates the term in front of the keyring, and no key is chosen by it.
+func TestAKeyringOfAnotherTermIsDamage(t *testing.T) {
+	s := theSample(t)
+	k := s.keyring(t)
+	list := small(t, s)
+	e := at(t, list, barrier.KeyringKey)
+	for bit := range 32 {
+		e.Value[bit/8] ^= 1 << (bit % 8)
+		_, err := k.Prove(t.Context(), bytes.NewReader(binOf(list)))
+		e.Value[bit/8] ^= 1 << (bit % 8)
+		if !errors.Is(err, snapshot.ErrDamaged) || !strings.Contains(err.Error(), fmt.Sprintf("%q", e.Key)) {
+			t.Errorf("bit %d: got %v", bit, err)
+		}
+	}
+}
+
 // Two values that are authentic each, but at the other's key.
 func TestSwappedValuesAreDamage(t *testing.T) {
 	s := theSample(t)

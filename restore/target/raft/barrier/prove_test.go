@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,9 +28,9 @@ var entriesInTheClear = []string{"core/cluster/local/name", "core/lock", "core/s
 
 func TestThreeOfFiveSharesAuthenticateEveryEntry(t *testing.T) {
 	s := theSample(t)
-	start := time.Now()
+	start := busy(t)
 	proof, err := s.keyring(t).Prove(t.Context(), bytes.NewReader(s.bin))
-	took := time.Since(start)
+	took := busy(t) - start // not the time that others had the processors
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,6 +44,16 @@ func TestThreeOfFiveSharesAuthenticateEveryEntry(t *testing.T) {
 	if took > time.Second {
 		t.Errorf("it took %v", took)
 	}
+}
+
+// busy is how long this process has had a processor.
+func busy(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func TestAProofListsWhatTheServerLists(t *testing.T) {
