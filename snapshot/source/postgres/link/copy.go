@@ -74,7 +74,9 @@ func (c *Conn) copyRows(o *copyOut) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &failed):
-		c.cancel()
+		over := make(chan struct{})
+		close(over)
+		c.cancel(over)
 		c.abandon(failed.err)
 		return failed.err
 	}

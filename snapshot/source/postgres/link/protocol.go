@@ -79,12 +79,13 @@ func (c *Conn) do(ctx context.Context, exchange func() error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	cancelled := make(chan struct{})
+	cancelled, over := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(cancelled)
-		c.cancel()
+		c.cancel(over)
 	})
 	err := exchange()
+	close(over)
 	if !stop() {
 		<-cancelled
 		err = context.Cause(ctx)
@@ -96,14 +97,25 @@ func (c *Conn) do(ctx context.Context, exchange func() error) error {
 	return err
 }
 
-// cancel asks the server to end the statement, then ends whatever read or write is under way. It
-// may run beside the exchange.
-func (c *Conn) cancel() {
+// cancel asks the server to end the statement until the exchange is over, then ends whatever read or write is
+// under way. It may run beside the exchange. A request that comes before the server has begun with the statement
+// is lost on it, and a statement that sends nothing does not notice that the connection is closed.
+func (c *Conn) cancel(over <-chan struct{}) {
 	ctx, done := context.WithTimeout(context.Background(), 5*time.Second)
 	defer done()
-	// Where the request does not get through, the server notices the closed connection.
-	_ = c.login.CancelRequest(ctx)
-	c.wire.abort()
+	defer c.wire.abort()
+	for pause := 100 * time.Millisecond; ; pause *= 2 {
+		if c.login.CancelRequest(ctx) != nil {
+			return // where the request does not get through, the server may notice the closed connection
+		}
+		select {
+		case <-over:
+			return
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
 }
 
 // abandon makes the session unusable, because of cause. Its descriptor stays until do is done.
