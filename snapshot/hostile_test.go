@@ -116,6 +116,7 @@ func TestACommitIsOverBeforeTheLeaseCanBe(t *testing.T) {
 	r := testrepo.Dir(t)
 	s := slow{r, r.Store, r.Store}
 	taker := r.Taker("vault", s)
+	taker.LeaseTTL = 2 * time.Second
 	_, err := taker.Take(t.Context(), testrepo.Source{"db": []byte("x")})
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)

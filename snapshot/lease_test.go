@@ -85,19 +85,25 @@ func TestAWriterThatLostItsLeaseCommitsNothing(t *testing.T) {
 func TestALeaseIsRenewedDuringALongDump(t *testing.T) {
 	r := testrepo.Dir(t)
 	taker := r.Taker("vault", nil)
-	taker.LeaseTTL = time.Second
-	inside, leave := make(chan struct{}), make(chan struct{})
-	ended := make(chan error)
+	taker.LeaseTTL = 3 * time.Second
+	swaps := announced{r.Store, make(chan struct{}, 100)}
+	taker.Registers = swaps
+	leave := make(chan struct{})
+	ended := make(chan error, 1)
 	go func() {
 		_, err := taker.Take(t.Context(), sourceFunc(func(ctx context.Context, d snapshot.Dump) error {
-			close(inside)
 			<-leave
 			return testrepo.Source{"db": []byte("x")}.Dump(ctx, d)
 		}))
 		ended <- err
 	}()
-	<-inside
-	time.Sleep(1500 * time.Millisecond)
+	for range 1 + 4 { // taken, and then renewed every third of its time: it would have run out without
+		select {
+		case <-swaps.done:
+		case err := <-ended:
+			t.Fatal(err)
+		}
+	}
 	if _, err := r.Taker("vault", nil).Take(t.Context(), testrepo.Source{"db": []byte("y")}); !errors.Is(err, snapshot.ErrLeaseHeld) {
 		t.Errorf("a second writer got %v", err)
 	}
@@ -107,17 +113,30 @@ func TestALeaseIsRenewedDuringALongDump(t *testing.T) {
 	}
 }
 
+// announced tells of every Swap that was done.
+type announced struct {
+	snapshot.Registers
+	done chan struct{}
+}
+
+func (a announced) Swap(ctx context.Context, key string, body []byte, old string) (string, error) {
+	version, err := a.Registers.Swap(ctx, key, body, old)
+	if err == nil {
+		a.done <- struct{}{}
+	}
+	return version, err
+}
+
 func TestAVanishedHostsLeaseExpires(t *testing.T) {
 	r := testrepo.Dir(t)
 	stale := r.Taker("vault", nil)
-	stale.HostName = "vanished"
+	stale.HostName, stale.LeaseTTL = "vanished", 2*time.Second
 	ctx, cancel := context.WithCancel(t.Context())
-	inside := make(chan struct{})
+	taken := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() { // never renewed: the clock of its lease stands still once the store is gone
-		stale.Registers = &once{Registers: r.Store}
+		stale.Registers = &once{Registers: r.Store, done: taken}
 		_, err := stale.Take(ctx, sourceFunc(func(ctx context.Context, d snapshot.Dump) error {
-			close(inside)
 			<-ctx.Done()
 			return ctx.Err()
 		}))
@@ -125,8 +144,10 @@ func TestAVanishedHostsLeaseExpires(t *testing.T) {
 			t.Error("a run whose lease ran out committed")
 		}
 	})
-	<-inside
-	if _, err := r.Taker("vault", nil).Take(t.Context(), testrepo.Source{"db": []byte("y")}); !errors.Is(err, snapshot.ErrLeaseHeld) {
+	<-taken
+	early := r.Taker("vault", nil)
+	early.Registers = soon{r.Store}
+	if _, err := early.Take(t.Context(), testrepo.Source{"db": []byte("y")}); !errors.Is(err, snapshot.ErrLeaseHeld) {
 		t.Errorf("before it expired: %v", err)
 	}
 	next := r.Taker("vault", nil)
@@ -138,10 +159,20 @@ func TestAVanishedHostsLeaseExpires(t *testing.T) {
 	wg.Wait()
 }
 
+// soon is read a second after the last change, by the store's clock, however long a busy machine takes to ask.
+type soon struct{ snapshot.Registers }
+
+func (s soon) Load(ctx context.Context, key string) (snapshot.Register, error) {
+	r, err := s.Registers.Load(ctx, key)
+	r.Now = r.Modified.Add(time.Second)
+	return r, err
+}
+
 // once lets one Swap through.
 type once struct {
 	snapshot.Registers
 	used bool
+	done chan struct{} // closed after it
 }
 
 func (o *once) Swap(ctx context.Context, key string, body []byte, old string) (string, error) {
@@ -149,6 +180,7 @@ func (o *once) Swap(ctx context.Context, key string, body []byte, old string) (s
 		return "", errors.New("network is down")
 	}
 	o.used = true
+	defer close(o.done)
 	return o.Registers.Swap(ctx, key, body, old)
 }
 

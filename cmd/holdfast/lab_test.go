@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/fixtures/vaultc"
 )
@@ -95,5 +96,14 @@ func replaceInFile(t testing.TB, path, old, text string) {
 	}
 	if err := os.WriteFile(path, []byte(strings.Replace(string(b), old, text, 1)), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func waitFor(t testing.TB, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("waited a minute for nothing")
+		}
 	}
 }

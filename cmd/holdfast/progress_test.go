@@ -99,7 +99,7 @@ func TestBarsShowOnATerminalAndEnd(t *testing.T) {
 		t.Fatal("Stop does not return")
 	}
 	fmt.Fprintln(a.stderr, "said after")
-	time.Sleep(100 * time.Millisecond)
+	waitFor(t, func() bool { return strings.Contains(screen(), "said after") }) // and with it all that came before
 	got := screen()
 	for _, want := range []string{"known.db", "4.0 MiB / 4.0 MiB", "unknown", "5.0 MiB", "empty", "said meanwhile", "said after", "done"} {
 		if !strings.Contains(got, want) {

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"io"
@@ -177,10 +178,15 @@ func killWhen(s *fixtures.PostgresServer, statement string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	db.SetMaxOpenConns(1)
-	for range 1000 {
+	ctx := context.Background()
+	c, err := db.Conn(ctx) // one that is not replaced by another once it is lost
+	if err != nil {
+		return err
+	}
+	defer c.Close() // lost already
+	for range 6000 {
 		var pid sql.NullInt64
-		err := db.QueryRow("SELECT max(pid) FROM pg_stat_activity WHERE application_name = 'holdfast' AND state = 'active' AND query LIKE $1", statement).Scan(&pid)
+		err := c.QueryRowContext(ctx, "SELECT max(pid) FROM pg_stat_activity WHERE application_name = 'holdfast' AND state = 'active' AND query LIKE $1", statement).Scan(&pid)
 		if err != nil {
 			return err
 		}
@@ -188,7 +194,7 @@ func killWhen(s *fixtures.PostgresServer, statement string) (err error) {
 			if err := syscall.Kill(int(pid.Int64), syscall.SIGKILL); err != nil {
 				return err
 			}
-			for db.Ping() == nil { // the server ends all others, too
+			for c.PingContext(ctx) == nil { // the server ends all others, too
 				time.Sleep(time.Millisecond)
 			}
 			return nil

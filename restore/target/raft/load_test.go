@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -134,12 +133,9 @@ func TestAnErrorAfterTheUploadSaysThatTheTargetIsReplaced(t *testing.T) {
 	to := fixtures.VaultWith(t, five)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	target := &Target{Server: client(to), Shares: sharesOf(from.VaultServer, 0, 1, 2), Progress: func(s snapshot.Step) {
-		if s.Done {
-			time.AfterFunc(time.Second, cancel) // the server needs five
-		}
-	}}
-	if _, err := target.Load(ctx, from.dump); !errors.Is(err, ErrReplaced) || !errors.Is(err, context.Canceled) {
+	server, taken := endingAfter(t, to, cancel, func(path string, _ []byte) bool { return strings.HasSuffix(path, "snapshot-force") })
+	target := &Target{Server: server, Shares: sharesOf(from.VaultServer, 0, 1, 2)}
+	if _, err := target.Load(ctx, from.dump); !errors.Is(err, ErrReplaced) || !errors.Is(err, context.Canceled) || !taken.Load() {
 		t.Errorf("cancelled after the upload: %v", err)
 	}
 }

@@ -146,11 +146,13 @@ func TestARehearsalTouchesNothingOutside(t *testing.T) {
 	v := fixtures.VaultWith(t, five)
 	log := filepath.Join(t.TempDir(), "audit", "vault.log")
 	v.OK(t, http.MethodPut, "sys/audit/file", map[string]any{"type": "file", "options": map[string]any{"file_path": log}})
-	v.OK(t, http.MethodPost, "auth/token/create", map[string]any{"ttl": "1s"})
+	const ttl = 5 * time.Second // long enough to be in the snapshot, whatever else the machine does
+	v.OK(t, http.MethodPost, "auth/token/create", map[string]any{"ttl": ttl.String()})
+	over := time.Now().Add(ttl)
 	d := take(t, v)
 	must(t, v.Stop())
 	must(t, os.RemoveAll(filepath.Dir(log)))
-	time.Sleep(time.Second)
+	time.Sleep(time.Until(over))
 	r := &Rehearsal{Program: program(t), Dir: t.TempDir(), Shares: sharesOf(v, 0, 1, 2)}
 	var drill restore.DrillLog
 	_, err := r.Rehearse(t.Context(), d, &drill)

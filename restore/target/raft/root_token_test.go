@@ -23,33 +23,12 @@ func TestARestoreThatIsCancelledLeavesNoRootToken(t *testing.T) {
 	t.Parallel()
 	from := source(t)
 	to := fixtures.VaultWith(t, five)
-	behind, err := url.Parse(to.Address)
-	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var made atomic.Bool
-	proxy := httputil.NewSingleHostReverseProxy(behind)
-	proxy.ModifyResponse = func(r *http.Response) error {
-		if !strings.HasSuffix(r.Request.URL.Path, "sys/generate-root/update") {
-			return nil
-		}
-		body, err := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		if bytes.Contains(body, []byte(`"complete":true`)) {
-			made.Store(true)
-		}
-		return err
-	}
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if made.Load() {
-			cancel()
-		}
-		proxy.ServeHTTP(w, r)
-	}))
-	defer front.Close()
-	target := &Target{Shares: sharesOf(from.VaultServer, 0, 1, 2), Server: &vaultapi.Server{
-		Addresses: []string{front.URL}, Auth: vaultapi.Auth{Method: vaultapi.MethodToken, Token: func() (string, error) { return to.RootToken, nil }},
-	}}
+	server, made := endingAfter(t, to, cancel, func(path string, body []byte) bool {
+		return strings.HasSuffix(path, "sys/generate-root/update") && bytes.Contains(body, []byte(`"complete":true`))
+	})
+	target := &Target{Shares: sharesOf(from.VaultServer, 0, 1, 2), Server: server}
 	if _, err := target.Load(ctx, from.dump); !errors.Is(err, ErrReplaced) || !errors.Is(err, context.Canceled) {
 		t.Errorf("Load: %v", err)
 	}
@@ -58,4 +37,33 @@ func TestARestoreThatIsCancelledLeavesNoRootToken(t *testing.T) {
 	}
 	nowOwnedBy(to, from.VaultServer)
 	noRootTokenWasLeft(t, from.VaultServer, to)
+}
+
+// endingAfter is v as its root by way of a proxy. It ends something at the first request after an answer that is
+// the one, and tells whether there was one.
+func endingAfter(t *testing.T, v *fixtures.VaultServer, end func(), is func(path string, body []byte) bool) (*vaultapi.Server, *atomic.Bool) {
+	t.Helper()
+	behind, err := url.Parse(v.Address)
+	must(t, err)
+	var answered atomic.Bool
+	proxy := httputil.NewSingleHostReverseProxy(behind)
+	proxy.ModifyResponse = func(r *http.Response) error {
+		body, err := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if is(r.Request.URL.Path, body) {
+			answered.Store(true)
+		}
+		return err
+	}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if answered.Load() {
+			end()
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	token := v.RootToken
+	return &vaultapi.Server{
+		Addresses: []string{front.URL}, Auth: vaultapi.Auth{Method: vaultapi.MethodToken, Token: func() (string, error) { return token, nil }},
+	}, &answered
 }

@@ -94,22 +94,19 @@ func TestADumpGivesWayToWhoWaitsForIt(t *testing.T) {
 	s.SQL(t, db, rows)
 	src := source(t, s.SocketURL(db))
 	src.LockTimeout = time.Second
-	start := time.Now()
 	altered := make(chan error, 1)
 	d := during(t, "data/", func() {
 		go func() { altered <- s.Exec(db, "ALTER TABLE u ADD COLUMN w int") }()
 		select { // rows are held up here, as by a slow store, and locks given up all the same
 		case err := <-altered:
 			altered <- err
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
+			t.Error("it kept its locks for as long as rows were held up")
 		}
 	})
 	_ = refuseInto(t, src, d, postgres.ErrGaveWay)
 	if err := <-altered; err != nil {
 		t.Error(err)
-	}
-	if took := time.Since(start); took > 8*time.Second {
-		t.Errorf("it took %s", took)
 	}
 }
 

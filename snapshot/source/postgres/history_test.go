@@ -70,7 +70,8 @@ func crash(t *testing.T, s *fixtures.PostgresServer) {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if err := s.Exec("postgres", "SELECT 1"); err == nil && syscall.Kill(pid, 0) != nil {
+		// In this order: the server answers also while it has not yet noticed.
+		if syscall.Kill(pid, 0) != nil && s.Exec("postgres", "SELECT 1") == nil {
 			break
 		}
 		if time.Now().After(deadline) {

@@ -223,7 +223,9 @@ func TestLeaderThatIsBeingElectedIsWaitedFor(t *testing.T) {
 	n.set("http://127.0.0.1:1", false)
 	elected := time.AfterFunc(time.Second, func() { n.set("", false) })
 	defer elected.Stop()
-	login(t, n.server())
+	s := n.server()
+	s.LeaderWait = time.Minute
+	login(t, s)
 }
 
 func TestAnswerLargerThanAnyIsRefused(t *testing.T) {

@@ -68,7 +68,7 @@ func TestDownloadThatStandsStillFails(t *testing.T) {
 	}
 	defer close(release)
 	s := n.server()
-	s.Stall = 300 * time.Millisecond
+	s.Stall = time.Second
 	sess := login(t, s)
 	body, err := sess.Download(t.Context(), "raw")
 	must(t, err)
@@ -111,7 +111,7 @@ func TestUploadThatIsNotTakenFails(t *testing.T) {
 	}
 	defer close(release)
 	s := n.server()
-	s.Stall = 300 * time.Millisecond
+	s.Stall = time.Second
 	sess := login(t, s)
 	done := make(chan error, 1)
 	go func() { done <- sess.Upload(t.Context(), "raw", endless{}) }()
@@ -119,7 +119,7 @@ func TestUploadThatIsNotTakenFails(t *testing.T) {
 	case err := <-done:
 		wants(t, err, errStalled, "uploading to raw")
 		wants(t, err, ErrUnreachable)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the upload waits for ever")
 	}
 	slow := io.MultiReader(strings.NewReader("some"), waiting(3*s.Stall), strings.NewReader("more"))

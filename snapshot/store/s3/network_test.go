@@ -260,7 +260,7 @@ func TestServerThatComesBackIsUsedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Attempts, o.Pause = 20, 100*time.Millisecond
+	o.Attempts, o.Pause = 1000, 100*time.Millisecond // for as long as the server takes to start
 	s := openOptions(t, o)
 	put(t, s, "before", "x")
 	if err := server.Kill(); err != nil {

@@ -405,7 +405,7 @@ func TestACancelledDumpLeavesNoSessionThatWaits(t *testing.T) {
 	waiting := func(want string) {
 		t.Helper()
 		sql := "SELECT count(*) FROM pg_stat_activity WHERE datname = '" + db + "' AND wait_event_type = 'Lock'"
-		for end := time.Now().Add(5 * time.Second); s.Value(t, "postgres", sql) != want; time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); s.Value(t, "postgres", sql) != want; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("it is not so that %s sessions wait", want)
 			}
