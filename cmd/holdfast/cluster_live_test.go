@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +36,7 @@ type liveCluster struct {
 	server *fixtures.VaultServer
 	sample *vaultkv.Sample
 	shares string // a file with as many as are needed
+	tokens []string
 }
 
 func newLiveCluster(t *testing.T, url string, env ...string) *liveCluster {
@@ -45,10 +47,8 @@ func newLiveCluster(t *testing.T, url string, env ...string) *liveCluster {
 	for _, m := range c.sample.Mounts {
 		policy += strings.ReplaceAll(map[int]string{1: kv.PolicyV1, 2: kv.PolicyV2}[m.Version], "MOUNT", m.Path)
 	}
-	c.lab = newLab(t, url, 10, append(env, "CORE_TOKEN="+c.server.Token(t, raft.Policy), "SECRETS_TOKEN="+c.server.Token(t, policy))...)
-	replaceInFile(t, c.config, "vaults:\n", "vaults:\n"+
-		"  core: {kind: raft, address: \""+c.server.Address+"\", auth: {method: token, token: env:CORE_TOKEN}}\n"+
-		"  secrets: {kind: kv, address: \""+c.server.Address+"\", auth: {method: token, token: env:SECRETS_TOKEN}}\n")
+	c.tokens = []string{"CORE_TOKEN=" + c.server.Token(t, raft.Policy), "SECRETS_TOKEN=" + c.server.Token(t, policy)}
+	c.lab = c.newHost(t, url, env...)
 	var lines []string
 	for _, key := range c.server.Keys[1:4] {
 		lines = append(lines, hex.EncodeToString(key))
@@ -58,6 +58,29 @@ func newLiveCluster(t *testing.T, url string, env ...string) *liveCluster {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// newHost configures a host, with keys of its own, that takes snapshots of the server into url.
+func (c *liveCluster) newHost(t *testing.T, url string, env ...string) *lab {
+	t.Helper()
+	l := newLab(t, url, 10, append(env, c.tokens...)...)
+	replaceInFile(t, l.config, "vaults:\n", "vaults:\n"+
+		"  core: {kind: raft, address: \""+c.server.Address+"\", auth: {method: token, token: env:CORE_TOKEN}}\n"+
+		"  secrets: {kind: kv, address: \""+c.server.Address+"\", auth: {method: token, token: env:SECRETS_TOKEN}}\n")
+	return l
+}
+
+// hosts are three that take snapshots of the server, c the first of them. Where chunks end, a host's random key
+// says: what a small change costs is judged by the median, which no single key decides.
+func (c *liveCluster) hosts(t *testing.T) []*liveCluster {
+	t.Helper()
+	list := []*liveCluster{c}
+	for range 2 {
+		other := *c
+		other.lab = c.newHost(t, "")
+		list = append(list, &other)
+	}
+	return list
 }
 
 // take takes a snapshot and returns what it came to.
@@ -127,18 +150,25 @@ func TestALiveClusterIsOneInstant(t *testing.T) {
 // TestASecondRaftSnapshotStoresWhatChanged rewrites parts of a cluster's secrets.
 func TestASecondRaftSnapshotStoresWhatChanged(t *testing.T) {
 	c := newLiveCluster(t, "")
-	first := c.take("core")
-	// How long the chunks around a change are is for the host's random key to say: 0.1 % comes to 8 to 20 %.
-	for _, x := range []struct{ changed, most float64 }{{0.001, 0.35}, {0.01, 1}, {0.05, 1}} {
+	hosts := c.hosts(t)
+	first := make([]*snapshot.Manifest, len(hosts))
+	for i, h := range hosts {
+		first[i] = h.take("core")
+	}
+	for _, x := range []struct{ changed, most float64 }{{0.001, 0.2}, {0.01, 1}, {0.05, 1}} {
 		n, err := c.sample.Change(x.changed)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := c.take("core")
-		share := float64(m.Totals.NewBytes) / float64(first.Totals.NewBytes)
-		t.Logf("%.1f %% of secrets rewritten (%d): %d of %d bytes stored, %.1f %%; %d of %d chunks new",
-			100*x.changed, n, m.Totals.NewBytes, first.Totals.NewBytes, 100*share, m.Totals.NewChunks, m.Totals.Chunks)
-		if share > x.most {
+		shares := make([]float64, len(hosts))
+		for i, h := range hosts {
+			m, before := h.take("core"), first[i].Totals.NewBytes
+			shares[i] = float64(m.Totals.NewBytes) / float64(before)
+			t.Logf("%.1f %% of secrets rewritten (%d): %d of %d bytes stored, %.1f %%; %d of %d chunks new",
+				100*x.changed, n, m.Totals.NewBytes, before, 100*shares[i], m.Totals.NewChunks, m.Totals.Chunks)
+		}
+		slices.Sort(shares)
+		if share := shares[len(shares)/2]; share > x.most {
 			t.Errorf("%.1f %% of secrets rewritten made %.0f %% of the first snapshot new", 100*x.changed, 100*share)
 		}
 	}
@@ -147,13 +177,31 @@ func TestASecondRaftSnapshotStoresWhatChanged(t *testing.T) {
 // TestOneSecretIsReadWithoutTheOthers counts what a secret out of thousands costs.
 func TestOneSecretIsReadWithoutTheOthers(t *testing.T) {
 	c := newLiveCluster(t, "")
-	all := c.take("secrets")
 	path, field, value := c.sample.Canary()
-	if out := c.must("cat", "latest", "--vault", "secrets", "kv:"+path, "-i", c.identity()); !strings.Contains(out, `"`+field+`":"`+value+`"`) {
-		t.Error("the secret is not what it was")
+	var shares []float64
+	for _, h := range c.hosts(t) {
+		all := h.take("secrets")
+		if out := h.must("cat", "latest", "--vault", "secrets", "kv:"+path, "-i", h.identity()); !strings.Contains(out, `"`+field+`":"`+value+`"`) {
+			t.Error("the secret is not what it was")
+		}
+		counted, snap := h.counted("secrets")
+		before := counted.Counts()
+		h.restoreOne(t, snap, path, field, value)
+		after := counted.Counts()
+		bytes := after.Received - before.Received
+		t.Logf("one secret of %d restored: %d requests, %d bytes of %d; %d requests and %d bytes before that, for manifest, keys and contents",
+			all.Totals.Rows, after.Gets-before.Gets, bytes, all.Totals.StoredBytes, before.Gets+before.Lists, before.Received)
+		shares = append(shares, float64(bytes)/float64(all.Totals.StoredBytes))
 	}
-	counted, snap := c.counted("secrets")
-	before := counted.Counts()
+	slices.Sort(shares)
+	if share := shares[len(shares)/2]; share > 1.0/3 {
+		t.Errorf("one secret took %.0f %% of the bytes of all", 100*share)
+	}
+}
+
+// restoreOne restores one secret into a fresh server and looks at one of its fields.
+func (c *liveCluster) restoreOne(t *testing.T, snap restore.Dump, path, field, value string) {
+	t.Helper()
 	to := fixtures.Vault(t)
 	for _, m := range c.sample.Mounts {
 		if err := to.MountKVAt(m.Path, m.Version); err != nil {
@@ -167,14 +215,6 @@ func TestOneSecretIsReadWithoutTheOthers(t *testing.T) {
 	status, answer := to.API(t, "GET", strings.Replace(path, "/", "/data/", 1), nil)
 	if got := answer["data"].(map[string]any)["data"].(map[string]any)[field]; status != 200 || got != value {
 		t.Errorf("status %d, and the field is another one", status)
-	}
-	after := counted.Counts()
-	bytes := after.Received - before.Received
-	t.Logf("one secret of %d restored: %d requests, %d bytes of %d; %d requests and %d bytes before that, for manifest, keys and contents",
-		all.Totals.Rows, after.Gets-before.Gets, bytes, all.Totals.StoredBytes, before.Gets+before.Lists, before.Received)
-	// Its chunk and its mount's index, which the host's random key cuts: 11 to 28 %.
-	if bytes > all.Totals.StoredBytes/2 {
-		t.Errorf("one secret of %d took %d bytes of %d", all.Totals.Rows, bytes, all.Totals.StoredBytes)
 	}
 }
 

@@ -242,7 +242,7 @@ func holding(dir, text, except string) []string {
 	return list
 }
 
-// TestALiveVaultIsOneInstant snapshots a vault of 100,000 secrets while an application writes up to 500
+// TestALiveVaultIsOneInstant snapshots a vault of 100,000 secrets while an application writes 500
 // transactions a second to two tables that must agree, into a real S3 server, and restores it.
 func TestALiveVaultIsOneInstant(t *testing.T) {
 	url, env := bucket(t)
@@ -252,17 +252,13 @@ func TestALiveVaultIsOneInstant(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(time.Second)
-	alone, err := vaultc.CheckInvariant(l.vault.Database) // transactions of a second, as this machine makes them
-	if err != nil || alone == 0 {
-		t.Fatalf("%d transactions before the snapshot, %v", alone, err)
-	}
 	during := duration(func() { l.must("snapshot", "app", "--quiet") })
 	committed, err := w.Stop()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pace := float64(committed-alone) / during.Seconds(); pace < float64(alone)/4 {
-		t.Errorf("the writer made only %.0f transactions a second, and %d in the second before the snapshot", pace, alone)
+	if pace := float64(committed) / (during + time.Second).Seconds(); pace < 400 {
+		t.Errorf("the writer made only %.0f transactions a second", pace)
 	}
 	l.must("verify", "--all", "--level", "content", "-i", l.identity(), "--quiet")
 	l.must("restore", "latest", "--vault", "app", "--dry-run", "-i", l.identity(), "--quiet")
@@ -279,5 +275,5 @@ func TestALiveVaultIsOneInstant(t *testing.T) {
 	if want := "ok\n100000\n"; err != nil || string(out) != want {
 		t.Errorf("sqlite3 says %q, %v", out, err)
 	}
-	t.Logf("snapshot of %d secrets took %s, %d transactions went on", 100_000, during.Round(time.Millisecond), committed-alone)
+	t.Logf("snapshot of %d secrets took %s, %d transactions went on", 100_000, during.Round(time.Millisecond), committed)
 }

@@ -62,8 +62,7 @@ func endingAfter(t *testing.T, v *fixtures.VaultServer, end func(), is func(path
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(front.Close)
-	token := v.RootToken
-	return &vaultapi.Server{
-		Addresses: []string{front.URL}, Auth: vaultapi.Auth{Method: vaultapi.MethodToken, Token: func() (string, error) { return token, nil }},
-	}, &answered
+	server := client(v)
+	server.Addresses = []string{front.URL}
+	return server, &answered
 }
